@@ -1,0 +1,33 @@
+"""recurra: recurrent neural networks for the sequences people have, on an ordinary computer.
+
+Importing this package loads neither torch nor a data-frame library: the public classes come from a lazy table.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recurra.estimator import load
+    from recurra.forecasting import Forecaster, StockPlan
+
+__version__ = "0.1.0"
+
+__all__ = ["Forecaster", "StockPlan", "__version__", "load"]
+
+_WHERE = {
+    "Forecaster": "recurra.forecasting",
+    "StockPlan": "recurra.forecasting",
+    "load": "recurra.estimator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'recurra' has no attribute {name!r}")
+    return getattr(importlib.import_module(_WHERE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
