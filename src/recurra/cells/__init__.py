@@ -1,0 +1,16 @@
+"""The cells: one file each, and the only list of them."""
+
+from __future__ import annotations
+
+from recurra.cell import Cell
+from recurra.cells.gru import GRU
+from recurra.cells.leaky import LeakyIntegrator
+from recurra.cells.lstm import LSTM
+
+__all__ = ["CELLS", "GRU", "LSTM", "LeakyIntegrator"]
+
+CELLS: tuple[type[Cell], ...] = (
+    GRU,
+    LSTM,
+    LeakyIntegrator,
+)

@@ -1,0 +1,1 @@
+"""Recurrences in which h goes through a matrix at every step: LSTM and GRU."""

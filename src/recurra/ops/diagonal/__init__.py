@@ -1,0 +1,1 @@
+"""Recurrences in which each unit sees only itself: h = a ⊙ h + b."""
