@@ -1,0 +1,1 @@
+"""Where data come from and go to: tables in files, written atomically."""
