@@ -76,7 +76,7 @@ def test_no_usable_series_gives_nan_not_a_number_from_nowhere() -> None:
 
 
 def test_mase_of_a_worked_example() -> None:
-    # Season 2, series starts at 1: pairs (3, 1), (4, 2), (5, 3): |6-1|, |1-2|, |2-6| -> 10 / 3. Errors 1 and 2.
+    # Season 2, start at 1: |6-1|, |1-2|, |2-6| -> a scale of 10 / 3. Errors 1 and 2.
     history, first = np.array([[9.0, 1, 2, 6, 1, 2]]), np.array([1])
     score = metrics.mase(np.array([[4.0, 4.0]]), np.array([[5.0, 2.0]]), history, first, season=2)
     assert score.value == pytest.approx(1.5 / (10 / 3))

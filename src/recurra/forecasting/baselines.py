@@ -1,7 +1,8 @@
-"""The two forecasts every model must beat: seasonal naive, and the empirical quantiles of the last same weekdays.
+"""The forecasts every model must beat: seasonal naive, and the quantiles of the last same weekdays.
 
-Shapes as in `metrics.py`: `values` (N, T) with zeros before `first` (N,), answers `(quantiles (N, H, Q), mean (N, H))`.
-A series that has not started yet (`first` ≥ T) is forecast as 0. Both baselines are vectorized over series.
+Shapes as in `metrics.py`: `values` (N, T) with zeros before `first` (N,), answers `(quantiles (N, H, Q),
+mean (N, H))`. A series that has not started yet (`first` ≥ T) is forecast as 0. Both baselines are
+vectorized over series.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ def seasonal_naive_quantiles(
 ) -> tuple[Floats, Floats]:
     """The value one season ago, with the spread of the errors that this forecast made in the history.
 
-    Point: y at the same phase of the last season (Hyndman & Athanasopoulos, Forecasting: Principles and Practice,
-    §5.2); the last value where a series is younger than a season. Quantiles: point + the empirical quantiles of
-    y_t - y_{t-k·season}, with k the number of seasons the step lies ahead, or the longest such lag for which a series
-    has an error; no spread where it has none. Floored at 0 if `nonnegative`. The mean is the point.
+    Point: y at the same phase of the last season (Hyndman & Athanasopoulos, Forecasting: Principles and
+    Practice, §5.2); the last value where a series is younger than a season. Quantiles: point + the
+    empirical quantiles of y_t - y_{t-k·season}, with k the number of seasons the step lies ahead, or the
+    longest such lag for which a series has an error; no spread where it has none. Floored at 0 if
+    `nonnegative`. The mean is the point.
     """
     values, first, taus = _checked(values, first, horizon, season, levels)
     length = values.shape[1]
@@ -49,7 +51,7 @@ def seasonal_naive_quantiles(
             old_enough = np.arange(lag, length) - lag >= first[:, None]
             errors = np.where(old_enough, values[:, lag:] - values[:, :-lag], np.nan)
         known = ~np.isnan(errors).all(axis=1)
-        # Steps further ahead inherit this lag's spread, until a longer lag with errors of its own replaces it.
+        # Steps further ahead inherit this lag's spread until a longer lag with errors of its own replaces it.
         spread[known, lag - season :] = _row_quantiles(errors[known], taus)[:, None, :]
     quantiles = point[..., None] + spread
     return (np.maximum(quantiles, 0) if nonnegative else quantiles), point
@@ -58,10 +60,11 @@ def seasonal_naive_quantiles(
 def same_season_quantiles(
     values: Array, first: Array, horizon: int, season: int, levels: Sequence[float], last: int = 8
 ) -> tuple[Floats, Floats]:
-    """The empirical quantiles (linear, as `np.quantile`) and mean of the last 8 values at the same phase of the season.
+    """The empirical quantiles and mean of the last 8 values at the same phase of the season.
 
-    Daily data with season 7: the last 8 same weekdays. A series with fewer than `last` values at that phase takes its
-    last 8 values of any phase instead, or as many as it has.
+    Daily data with season 7: the last 8 same weekdays, interpolated linearly as by `np.quantile`. A series
+    with fewer than `last` values at that phase takes its last 8 values of any phase instead, or as many as
+    it has.
     """
     values, first, taus = _checked(values, first, horizon, season, levels)
     if last < 1:
@@ -98,11 +101,12 @@ def _gather(values: Floats, first: NDArray[np.int64], positions: NDArray[np.int6
 
 
 def _row_quantiles(samples: Floats, levels: Floats) -> Floats:
-    """Linear quantiles of each row's numbers, NaN aside, (N, Q): `np.nanquantile` without its loop over rows."""
+    """Linear quantiles of each row, NaN aside, (N, Q): `np.nanquantile` without its loop over rows."""
     ordered = np.sort(samples, axis=1)
     count = (~np.isnan(samples)).sum(axis=1)
     position = (count - 1)[:, None] * levels
     low = np.floor(position).astype(np.int64)
     high = np.minimum(low + 1, (count - 1)[:, None])
     below, above = np.take_along_axis(ordered, low, axis=1), np.take_along_axis(ordered, high, axis=1)
-    return below + (above - below) * (position - low)
+    quantiles: Floats = below + (above - below) * (position - low)
+    return quantiles

@@ -1,8 +1,8 @@
 """How good a forecast was: weighted quantile loss, RMSSE, MASE, coverage, bias, calibration.
 
 Shapes, here and in `baselines.py`: N series, T periods of history, H periods of horizon, Q quantile levels.
-`actual` (N, H), `quantiles` (N, H, Q), `mean` (N, H), `history` (N, T) with zeros before `first` (N,), the index at
-which each series starts (T where it has not started yet). Sums run in float64.
+`actual` (N, H), `quantiles` (N, H, Q), `mean` (N, H), `history` (N, T) with zeros before `first` (N,), the
+index at which each series starts (T where it has not started yet). Sums run in float64.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Array = NDArray[Any]
 
 
 class ScaledError(NamedTuple):
-    """A scaled error averaged over series, and how many series had no scale and were left out of the average."""
+    """A scaled error averaged over series, and how many had no scale and were left out of the average."""
 
     value: float
     left_out: int
@@ -37,8 +37,9 @@ class ScaledError(NamedTuple):
 class Calibration(NamedTuple):
     """The share of actual values strictly below, and at or below, each quantile; (Q,) each.
 
-    For counts the two differ (a forecast median of 0 is met by every zero), and a well calibrated level lies between
-    them (the two ends of the probability integral transform for counts, Czado, Gneiting & Held 2009).
+    For counts the two differ (a forecast median of 0 is met by every zero), and a well calibrated level
+    lies between them (the two ends of the probability integral transform for counts, Czado, Gneiting & Held
+    2009).
     """
 
     levels: NDArray[np.float64]
@@ -47,10 +48,10 @@ class Calibration(NamedTuple):
 
 
 def weighted_quantile_loss(actual: Array, quantiles: Array, levels: Sequence[float]) -> float:
-    """The pinball loss as a share of what was sold: for each level 2·Σ loss / Σ |y|, then the mean over levels.
+    """The pinball loss as a share of what was sold: for each level 2·Σ loss / Σ |y|; the mean over levels.
 
-    0 is perfect; lower is better. Sums run over all series and periods; NaN if every actual value is 0. This is
-    GluonTS' `mean_wQuantileLoss` (Alexandrov et al. 2020, JMLR 21(116)).
+    0 is perfect; lower is better. Sums run over all series and periods; NaN if every actual value is 0.
+    This is GluonTS' `mean_wQuantileLoss` (Alexandrov et al. 2020, JMLR 21(116)).
     """
     actual, quantiles, taus = _checked(actual, quantiles, levels)
     volume = np.abs(actual).sum()
@@ -63,9 +64,10 @@ def weighted_quantile_loss(actual: Array, quantiles: Array, levels: Sequence[flo
 def rmsse(actual: Array, mean: Array, history: Array, first: Array) -> ScaledError:
     """The root mean squared scaled error, averaged over series; below 1 beats the one-step naive forecast.
 
-    Each series' squared error is divided by the mean squared one-step difference of its history, from its first
-    nonzero sale on (the M5 competition's, Makridakis, Spiliotis & Assimakopoulos 2022, unweighted). A series whose
-    history is constant there, or has fewer than two values, has no scale: it is left out and counted.
+    Each series' squared error is divided by the mean squared one-step difference of its history, from its
+    first nonzero sale on (the M5 competition's, Makridakis, Spiliotis & Assimakopoulos 2022, unweighted). A
+    series whose history is constant there, or has fewer than two values, has no scale: it is left out and
+    counted.
     """
     sold = _started(history, first) & (np.asarray(history) != 0)
     start = np.where(sold.any(axis=1), sold.argmax(axis=1), sold.shape[1])
@@ -75,11 +77,11 @@ def rmsse(actual: Array, mean: Array, history: Array, first: Array) -> ScaledErr
 
 
 def mase(actual: Array, mean: Array, history: Array, first: Array, season: int) -> ScaledError:
-    """The mean absolute scaled error, averaged over series; below 1 beats the seasonal naive forecast in sample.
+    """The mean absolute scaled error, averaged over series; below 1 beats seasonal naive in its sample.
 
     Each series' absolute error is divided by the mean absolute difference over one `season` of its history
-    (Hyndman & Koehler 2006, in the seasonal form of the M4 competition). A series with no more than one season of
-    history, or whose differences are all 0, has no scale: it is left out and counted.
+    (Hyndman & Koehler 2006, in the seasonal form of the M4 competition). A series with no more than one
+    season of history, or whose differences are all 0, has no scale: it is left out and counted.
     """
     if season < 1:
         raise ValueError(f"season must be at least 1, not {season}")
@@ -90,7 +92,7 @@ def mase(actual: Array, mean: Array, history: Array, first: Array, season: int) 
 def interval_coverage(
     actual: Array, quantiles: Array, levels: Sequence[float], interval: float = 0.8
 ) -> float:
-    """The share of actual values inside the central `interval`, ends included; 0.8 takes the levels 0.1 and 0.9."""
+    """The share of actual values inside the central `interval`, ends included; 0.8: levels 0.1 and 0.9."""
     actual, quantiles, taus = _checked(actual, quantiles, levels)
     ends = []
     for wanted in ((1 - interval) / 2, (1 + interval) / 2):
@@ -145,7 +147,7 @@ def _started(history: Array, first: Array) -> NDArray[np.bool_]:
 
 
 def _mean_difference(history: NDArray[np.float64], first: Array, lag: int, power: int) -> NDArray[np.float64]:
-    """The mean |y_t - y_{t-lag}|^power of each series over the pairs inside its history; NaN where there is none."""
+    """The mean |y_t - y_{t-lag}|^power over the pairs inside each series' history; NaN without a pair."""
     both = _started(history, first)[:, : max(history.shape[1] - lag, 0)]
     steps = np.abs(history[:, lag:] - history[:, : both.shape[1]]) ** power
     count = both.sum(axis=1)
