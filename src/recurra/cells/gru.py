@@ -24,7 +24,7 @@ class GRU(Cell):
 
     Cho et al. 2014 (arXiv 1406.1078), equations 5–8; there r multiplies h before U_n. The state is h (B, H).
 
-    `weight_ih` (3H, I), `weight_hh` (3H, H) and `bias` (3H,) stack the gates as torch does (r, z, n); its two
+    `weight_ih` (3H, I), `weight_hh` (3H, H), `bias` (3H,) stack the gates as torch does (r, z, n); its two
     biases count as their sum, but for `bias_hn` (H,), the recurrent bias of n.
     """
 

@@ -32,7 +32,7 @@ class LSTM(Cell):
     Hochreiter & Schmidhuber 1997, with the forget gate of Gers et al. 2000: Graves 2013 (arXiv 1308.0850),
     equations 7–11, without the peephole terms. The forget gate's bias starts at 1 (Jozefowicz et al. 2015).
 
-    `weight_ih` (4H, I), `weight_hh` (4H, H) and `bias` (4H,) stack the gates as torch does (i, f, g, o); its two
+    `weight_ih` (4H, I), `weight_hh` (4H, H), `bias` (4H,) stack the gates as torch does (i, f, g, o); its two
     biases count as their sum.
     """
 

@@ -82,7 +82,7 @@ class Recurrent(nn.Module):
         """All steps: x (B, T, I) gives y (B, T, O) and the state after each row's last step.
 
         `lengths` (B,) are in 0 … T: past its length a row's state stays and its output is zero. `generator`
-        draws dropout and the cells' noise in training; None is torch's own. ValueError for shapes that do not fit.
+        draws dropout and the cells' noise in training (None: torch's own). ValueError for misfits.
         """
         lengths = ragged.check(lengths, x)
         state = self.initial_state(x.shape[0], device=x.device, dtype=x.dtype) if state is None else state
@@ -158,5 +158,5 @@ def _check_sizes(stack: list[Cell | _Bidirectional], residual: bool) -> None:
             )
         if residual and layer.output_size != layer.input_size:
             raise ValueError(
-                f"layer {number} cannot be residual: it takes {layer.input_size} and gives {layer.output_size}"
+                f"layer {number} cannot be residual: {layer.input_size} go in, {layer.output_size} come out"
             )

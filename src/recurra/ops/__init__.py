@@ -1,8 +1,8 @@
 """The recurrences as pure functions, and the one table that says which code runs them.
 
 Each operation has a reference (plain torch, the definition, always there) and a fast path, taken where it
-fits. The environment variable RECURRA_OPS may say `reference`, to take the fast path nowhere, or `native`, an error
-where the extension is missing.
+fits. The environment variable RECURRA_OPS may say `reference`, to take the fast path nowhere, or `native`, to
+have an error where the extension is missing.
 
 Legend: B rows, T steps, I inputs, H or D units; `lengths` (B,), each 0 … T, or None where all rows are whole.
 """
