@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# The task is both a module for these tests and a script that they start and kill.
+sys.path.insert(0, str(Path(__file__).parent))
