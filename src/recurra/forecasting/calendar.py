@@ -1,4 +1,4 @@
-"""The calendar of a panel: how far apart its periods are, their dates, and what a network may know of a date."""
+"""The calendar of a panel: how far apart periods are, their dates, and what a network may know of a date."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Frequency:
     """The length of a period and where it begins; periods are numbered, so that dates are plain integers.
 
     Period number n covers the units `anchor + n * step` to `anchor + (n + 1) * step - 1`, units counted from
-    1970-01-01 (hours, days or months). It is written as the date of its first unit; in units of months, as day `day`
-    of its first month (31: the last day of that month, whatever it is).
+    1970-01-01 (hours, days or months). It is written as the date of its first unit; in units of months, as
+    day `day` of its first month (31: the last day of that month, whatever it is).
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Frequency:
         return np.asarray((units - self.anchor) // self.step, dtype=np.int64)
 
     def dates_of(self, index: NDArray[np.int64]) -> Dates:
-        """Return the date by which each period is written: datetime64[s] if hourly, datetime64[D] otherwise."""
+        """Return the date each period is written by: datetime64[s] if hourly, otherwise datetime64[D]."""
         starts = (np.asarray(index) * self.step + self.anchor).astype(f"datetime64[{self.unit}]")
         if self.unit == "h":
             return starts.astype("datetime64[s]")
@@ -89,7 +89,7 @@ def frequency_named(name: str) -> Frequency:
 
 
 def anchored(frequency: Frequency, dates: Dates) -> Frequency:
-    """Return `frequency` with its periods written the way `dates` are: same weekday, day of the month, month."""
+    """Return `frequency`, its periods written as `dates` are: same weekday, day of the month, month."""
     days = np.unique(dates.astype("datetime64[D]"))
     if frequency.name == "weekly":
         weekdays = np.unique(_weekday(days))
@@ -106,7 +106,8 @@ def infer_frequency(dates: Dates) -> tuple[Frequency, str]:
     """Tell the frequency of a table from its dates (any order, repeats allowed), and why, in one sentence.
 
     - Times of day: hourly when they are whole hours, most of them one hour apart; otherwise summed by day.
-    - The same day of every month, or month ends: monthly; quarterly or yearly when all gaps are multiples of that.
+    - The same day of every month, or month ends: monthly; quarterly or yearly when all gaps are multiples of
+    that.
     - One weekday only, at least three dates: weekly. Otherwise daily.
 
     Raises
@@ -124,16 +125,9 @@ def infer_frequency(dates: Dates) -> tuple[Frequency, str]:
     days = np.unique(moments.astype("datetime64[D]"))
     timed = len(np.unique(seconds)) > 1
     if timed:
-        gaps = np.diff(moments).astype(np.int64)
-        usual = int(np.median(gaps))
-        if (
-            usual <= 3600
-            and 3600 % usual == 0
-            and np.mean(gaps == usual) > 0.5
-            and not np.any(seconds % usual)
-        ):
-            how = "one hour apart" if usual == 3600 else f"{usual // 60 or 1} minutes apart, summed by hour"
-            return FREQUENCIES["hourly"], f"Frequency hourly: most times are {how}."
+        hour_apart = np.diff(moments).astype(np.int64) == 3600
+        if not np.any(seconds % 3600) and np.mean(hour_apart) > 0.5:
+            return FREQUENCIES["hourly"], "Frequency hourly: times are whole hours, mostly one hour apart."
         if len(days) < 2:
             raise InputError("all rows are of one day, at least two days are needed", value=str(days[0]))
         return FREQUENCIES[
@@ -178,13 +172,15 @@ def _day_reason(days: Dates, name: str) -> str:
 def calendar_features(dates: Dates, frequency: Frequency) -> NDArray[np.float32]:
     """Return what a network may know of each date, (T, F) float32, every value in [-1, 1].
 
-    - hourly: hour of the day (sin, cos of 2 harmonics), weekday (7, one of them 1), time of year (2 harmonics).
-    - daily: weekday (7), day of the month (sin, cos; distance to its end), time of year (3 harmonics), Christmas (2).
+    - hourly: hour of the day (sin, cos of 2 harmonics), weekday (7, one of them 1), time of year (2
+      harmonics).
+    - daily: weekday (7), day of the month (sin, cos; distance to its end), time of year (3 harmonics),
+      Christmas (2).
     - weekly: day of the month (sin, cos), time of year (3 harmonics), Christmas (2).
     - monthly: month (12). quarterly: quarter of the period's first month (4). yearly: none, F = 0.
 
-    Christmas is a ramp that climbs from 0 to 1 over the 35 days before December 25, and one that falls from 1 to 0
-    over the 14 days after it.
+    Christmas is a ramp that climbs from 0 to 1 over the 35 days before December 25, and one that falls from 1
+    to 0 over the 14 days after it.
     """
     moments = dates.astype("datetime64[s]")
     days = moments.astype("datetime64[D]")

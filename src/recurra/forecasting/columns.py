@@ -11,26 +11,27 @@ from recurra.errors import InputError, UsageError
 
 __all__ = ["Columns", "find_columns"]
 
-# For each role, groups of names from the surest to the vaguest: a later group counts only if none before it matched.
+# For each role, groups of names from the surest to the vaguest: a later group counts only if none before it
+# matched.
 _NAMES: dict[str, tuple[str, ...]] = {
     "unique_id": (
         "uniqueid",
-        "item itemid itemcode itemno itemnumber sku skuid skucode stockcode stockid productid productcode productno "
-        "articleid articlecode articleno articlenumber asin ean gtin upc barcode materialno storeitem seriesid tsid "
-        "variantid variantsku partnumber partno",
+        "item itemid itemcode itemno itemnumber sku skuid skucode stockcode stockid productid "
+        "productcode productno articleid articlecode articleno articlenumber asin ean gtin upc barcode materialno "
+        "storeitem seriesid tsid variantid variantsku partnumber partno",
         "product article material series variant part itemname productname articlename",
         "id name description key",
     ),
     "ds": (
         "ds",
-        "date invoicedate orderdate saledate salesdate transactiondate datetime timestamp postingdate purchasedate "
-        "documentdate deliverydate",
-        "day week month quarter year period time createdat createdatutc orderedat weekstart monthstart weekending",
+        "date invoicedate orderdate saledate salesdate transactiondate datetime timestamp postingdate "
+        "purchasedate documentdate deliverydate",
+        "day week month quarter year period time createdat createdatutc orderedat weekstart monthstart",
     ),
     "y": (
         "y",
-        "quantity qty orderedquantity quantityordered quantitysold qtysold soldquantity unitssold unitsales units "
-        "demand itemcntday itemcount salesqty salesquantity orderqty netquantity pieces pcs",
+        "quantity qty orderedquantity quantityordered quantitysold qtysold soldquantity unitssold unitsales "
+        "units demand itemcntday itemcount salesqty salesquantity orderqty netquantity pieces pcs",
         "sales sold volume value amount count target sale total revenue turnover",
     ),
     "invoice": (
@@ -73,13 +74,14 @@ class Columns:
 def find_columns(
     names: Sequence[str], overrides: Mapping[str, str] | None = None, *, file: object = None
 ) -> Columns:
-    """Say which of the columns `names` hold item, date, quantity, and invoice number and customer if there are any.
+    """Say which of the columns `names` hold item, date and quantity, and invoice and customer if any do.
 
     Case, spaces and punctuation in names do not count. A table without an item column is one series.
 
     Parameters
     ----------
-    overrides: role -> column name; roles are unique_id (or item), ds (or date), y (or quantity), invoice, customer.
+    overrides: role -> column name; roles are unique_id (or item), ds (or date), y (or quantity), invoice,
+        customer.
     file: named in errors.
 
     Raises

@@ -11,7 +11,20 @@ from recurra.errors import InputError, UsageError
 __all__ = ["parse_dates"]
 
 # ISO first; a format that lacks the month or the day is read with -01 put behind the text.
-_DAYS = ["%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%m.%d.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d/%b/%Y", "%Y-%m", "%Y/%m", "%Y"]
+_DAYS = (
+    *(
+        "%Y-%m-%d",
+        "%Y/%m/%d",
+        "%Y.%m.%d",
+        "%Y%m%d",
+        "%d/%m/%Y",
+        "%m/%d/%Y",
+        "%d.%m.%Y",
+        "%d-%m-%Y",
+        "%m-%d-%Y",
+    ),
+    *("%d-%b-%Y", "%d/%b/%Y", "%Y-%m", "%Y/%m", "%Y"),
+)
 _WORDED = (
     "%d %b %Y",
     "%d %B %Y",
@@ -24,7 +37,7 @@ _WORDED = (
     "%B %Y",
 )
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-_TWINS = (("%d/%m", "%m/%d"), ("%d.%m", "%m.%d"), ("%d-%m", "%m-%d"))
+_TWINS = (("%d/%m", "%m/%d"), ("%d-%m", "%m-%d"))
 EARLIEST, LATEST = 1000, 2999  # years; two-digit years fall outside and must be asked for
 
 
@@ -41,7 +54,8 @@ def parse_dates(
 
     Raises
     ------
-    InputError: a date that the format does not fit (with its row), or dates that can be day first and month first.
+    InputError: a date that the format does not fit (with its row), or dates that can be day first and month
+        first.
     UsageError: `date_format` is no format.
     """
     distinct = text.unique(maintain_order=True)
@@ -85,7 +99,7 @@ _FORMAT_HELP = "A format looks like %d/%m/%Y or '%Y-%m-%d %H:%M' (day %d, month 
 
 
 def _best(text: pl.Series, *, file: object, column: str) -> tuple[pl.Series, str]:
-    """Parse `text` with the format that fits most of it, and return that format ("" if none fits anything)."""
+    """Parse `text` with the format that fits most of it; return that format too, "" if none fits any."""
     sample = text.head(200)
     scores = {fmt: len(sample) - _parse(sample, fmt).null_count() for fmt in _formats()}
     most = max(scores.values())
@@ -118,6 +132,8 @@ def _parse(text: pl.Series, fmt: str) -> pl.Series:
     if "%d" not in fmt and "%j" not in fmt:
         missing = "-01" if "%m" in fmt or "%b" in fmt or "%B" in fmt else "-01-01"
         text, fmt = text + missing, fmt + ("-%d" if missing == "-01" else "-%m-%d")
+    if fmt.startswith("%Y%m%d"):  # else 2009111 would pass
+        text = text.str.extract(r"^(\d{8}(?:\D.*)?)$")
     try:
         parsed = text.str.strptime(pl.Datetime("us"), fmt, strict=False)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:

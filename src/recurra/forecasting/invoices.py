@@ -1,7 +1,7 @@
 """Cancellations in invoice lines: which earlier sale a cancelled line takes back.
 
-The convention is that of many till systems, Online Retail's among them: an invoice number that starts with C is a
-credit note, its lines have negative quantities, and it does not say which invoice it cancels.
+The convention is that of many till systems, Online Retail's among them: an invoice number that starts with C
+is a credit note, its lines have negative quantities, and it does not say which invoice it cancels.
 """
 
 from __future__ import annotations
@@ -26,27 +26,29 @@ def has_cancellations(frame: pl.DataFrame) -> bool:
 def net_cancellations(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Take cancelled units out of the sales they belong to, so that a day's quantity is what customers kept.
 
-    A cancellation of q units takes back sales of the same customer and item that are not later than it: the latest
-    one of exactly q units, otherwise the latest ones, until q is used up. Lines without a customer (and all lines,
-    where the table has no customers) count as one customer. What finds no sale (sold before the file began) is dropped:
-    it is no demand. So are negative lines without a C (write-offs, corrections of stock) and positive lines with one.
+    A cancellation of q units takes back sales of the same customer and item that are not later than it: the
+    latest one of exactly q units, otherwise the latest ones, until q is used up. Lines without a customer
+    (and all lines, where the table has no customers) count as one customer. What finds no sale (sold before
+    the file began) is dropped: it is no demand. So are negative lines without a C (write-offs, corrections of
+    stock) and positive lines with one.
 
     Parameters
     ----------
-    frame: columns unique_id (text), ds (Datetime), y (Float64), invoice (text), optionally customer (text), others.
+    frame: columns unique_id (text), ds (Datetime), y (Float64), invoice (text), optionally customer (text),
+        others.
 
     Returns
     -------
-    The sale lines in their order, `y` reduced, those cancelled in full left out; and what was done, in sentences.
+    The sale lines in their order, `y` reduced, those cancelled in full left out; and what was done, in
+    sentences.
     """
     lines = frame.with_row_index("_line").with_columns(
         _credit=pl.col("invoice").str.contains(_CREDIT).fill_null(False),
         _customer=pl.col("customer").fill_null("") if "customer" in frame.columns else pl.lit(""),
     )
-    sales = lines.filter(~pl.col("_credit") & (pl.col("y") > 0))
+    sales = lines.filter(~pl.col("_credit") & (pl.col("y") >= 0))
     credits = lines.filter(pl.col("_credit") & (pl.col("y") < 0))
-    zeros = lines.filter(pl.col("y") == 0).height
-    dropped = frame.height - sales.height - credits.height - zeros
+    dropped = frame.height - sales.height - credits.height
 
     key = ["_customer", "unique_id"]
     events = (
@@ -57,22 +59,24 @@ def net_cancellations(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         .agg("_line", "y")
     )
     quantity = np.zeros(frame.height)
-    quantity[sales["_line"].to_numpy()] = sales["y"].to_numpy()
+    quantity[sales["_line"].to_numpy()] = sales["y"].to_numpy()  # what is left of each sale
     unpaired, pieces = 0.0, 0
     for numbers, amounts in zip(events["_line"].to_list(), events["y"].to_list(), strict=True):
         missing, lines_missing = _take_back(numbers, amounts, quantity)
         unpaired, pieces = unpaired + missing, pieces + lines_missing
-    left = sales.with_columns(y=pl.Series(quantity[sales["_line"].to_numpy()])).filter(pl.col("y") > 0)
+    remaining = pl.Series("y", quantity[sales["_line"].to_numpy()], dtype=pl.Float64)
+    left = sales.with_columns(remaining).filter((remaining > 0) | (sales["y"] == 0))
 
     units = -float(credits["y"].sum())
+    same = "customer and item" if "customer" in frame.columns else "item"
     notes = [
-        f"{credits.height:,} cancelled lines (invoice C…) over {units:,.0f} units were taken out of earlier sales of the "
-        f"same {'customer and item' if 'customer' in frame.columns else 'item'}; {unpaired:,.0f} units of {pieces:,} of "
-        "them found no earlier sale and were dropped."
+        f"{credits.height:,} cancelled lines (invoice C…) over {units:,.0f} units were taken out of earlier "
+        f"sales of the same {same}; {unpaired:,.0f} units of {pieces:,} of them found no earlier sale "
+        "and were dropped."
     ]
     if dropped:
         notes.append(
-            f"{dropped:,} negative lines without a cancelled invoice (corrections of stock) or positive lines with one "
+            f"{dropped:,} negative lines outside invoices C… (corrections of stock) and positive lines on them "
             "were dropped: they are no demand."
         )
     return left.select(frame.columns), notes
@@ -81,7 +85,7 @@ def net_cancellations(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 def _take_back(
     numbers: list[int], amounts: list[float], quantity: np.ndarray[tuple[int], np.dtype[np.float64]]
 ) -> tuple[float, int]:
-    """Go through one customer's lines of one item in time; lower `quantity[line]` of sales by what is cancelled.
+    """Go through one customer's lines of one item in time, lowering `quantity` of the sales cancelled.
 
     Returns the units that found no sale, and the number of cancellations they belong to.
     """
@@ -91,7 +95,7 @@ def _take_back(
     )  # what is left of a line -> such lines, the latest last
     missing, lines_missing = 0.0, 0
     for number, amount in zip(numbers, amounts, strict=True):
-        if amount > 0:
+        if amount >= 0:
             stack.append(number)
             by_amount[amount].append(number)
             continue

@@ -16,11 +16,11 @@ __all__ = ["atomic_write", "existing_file", "sync_folder"]
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends well, its file takes the place of `path` at once.
+    """Yield a temporary path beside `path`; when the block ends well, its file takes the place of `path`.
 
-    The file is fsynced before it is renamed, and its folder after, so that a reader sees the old file or the whole
-    new one, even after a power cut. When the block raises, the temporary file is removed and `path` is untouched.
-    The temporary name ends in the suffix of `path`.
+    The file is fsynced before it is renamed, and its folder after, so that a reader sees the old file or the
+    whole new one, even after a power cut. When the block raises, the temporary file is removed and `path` is
+    untouched. The temporary name ends in the suffix of `path`.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the operating system put `folder`'s list of names on the disk; where it has no such call, do nothing."""
+    """Have `folder`'s list of names put on the disk; where the system has no such call, do nothing."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

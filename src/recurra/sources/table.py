@@ -1,7 +1,7 @@
 """Tables in files: read CSV, TSV, JSON Lines and Parquet, write CSV and Parquet.
 
-Text files are read as text, column by column: what a column means is for its job to decide, and an error can then
-show a value as it stands in the file.
+Text files are read as text, column by column: what a column means is for its job to decide, and an error can
+then show a value as it stands in the file.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from recurra.errors import InputError, MissingExtraError
 from recurra.sources.files import atomic_write, existing_file
@@ -29,24 +30,30 @@ __all__ = ["header_rows", "read_table", "write_table"]
 
 LARGEST = 4 << 30  # bytes of text after decompression
 DELIMITERS = ",;\t|"
-_OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+_OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
+    ".gz": lambda path: gzip.open(path),
+    ".xz": lzma.LZMAFile,
+    ".bz2": bz2.BZ2File,
+    "": lambda path: path.open("rb"),
+}
+_PACKED = (".gz", ".xz", ".bz2")
 _JSON_LINES = (".jsonl", ".ndjson")
 _TEXT = (".csv", ".tsv", ".txt")
 _KINDS = (*_TEXT, *_JSON_LINES, ".parquet")
 
 
 def kind_of(path: str | os.PathLike[str]) -> tuple[str, str]:
-    """Return the kind of table (".csv", ".parquet", …) and the compression (".gz", …, or "") that a name tells.
+    """Return the kind of table (".csv", ".parquet", …) and the compression (".gz", …, "") by the name.
 
     Raises
     ------
     InputError: the suffix is none that recurra reads.
     """
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
-    packed = suffixes.pop() if suffixes and suffixes[-1] in _OPENERS else ""
+    packed = suffixes.pop() if suffixes and suffixes[-1] in _PACKED else ""
     kind = suffixes[-1] if suffixes else ""
     if kind not in _KINDS or (packed and kind == ".parquet"):
-        hint = f"Use one of {', '.join(_KINDS)}; text may be packed as {', '.join(_OPENERS)}."
+        hint = f"Use one of {', '.join(_KINDS)}; text may be packed as {', '.join(_PACKED)}."
         if kind in (".xlsx", ".xls", ".ods"):
             hint = "Save the sheet as CSV first."
         raise InputError("a table of this kind cannot be read", file=path, value=kind + packed, hint=hint)
@@ -61,14 +68,17 @@ def header_rows(path: str | os.PathLike[str]) -> int:
 def read_table(path: str | os.PathLike[str], *, say: Callable[[str], object] | None = None) -> pl.DataFrame:
     """Read a table from a file.
 
-    CSV and TSV: the delimiter is found among comma, semicolon, tab and bar; UTF-8 with or without a byte-order mark,
-    UTF-16 with one, otherwise cp1252; every column is text, an empty field null; `.gz`, `.xz` and `.bz2` are unpacked.
-    Parquet and JSON Lines keep their types. `say` is called with a sentence for whatever was decided.
+    CSV and TSV: the delimiter is found among comma, semicolon, tab and bar; UTF-8 with or without a
+        byte-order mark,
+    UTF-16 with one, otherwise cp1252; every column is text, an empty field null; `.gz`, `.xz` and `.bz2` are
+    unpacked. Parquet and JSON Lines keep their types. `say` is called with a sentence for whatever was
+    decided.
 
     Raises
     ------
-    InputError: no such file, a folder, an unknown suffix, an empty file, only a header, a damaged or binary file, a
-        column name used twice, a row with too many or too few fields (with its row; the header is row 1).
+    InputError: no such file, a folder, an unknown suffix, an empty file, only a header, a damaged or binary
+        file, a column name used twice, a row with too many or too few fields (with its row; the header is row
+        1).
     """
     file = existing_file(path)
     kind, packed = kind_of(file)
@@ -104,8 +114,8 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str]) -> None:
 
 def _bytes_of(file: Path, packed: str) -> bytes:
     try:
-        with _OPENERS[packed](file, "rb") if packed else file.open("rb") as stream:
-            data = bytes(stream.read(LARGEST + 1))
+        with _OPENERS[packed](file) as stream:
+            data = stream.read(LARGEST + 1)
     except PermissionError as error:
         raise InputError("the file may not be read", file=file, hint="Check its permissions.") from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
