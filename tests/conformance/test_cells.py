@@ -1,0 +1,325 @@
+"""What must hold for every cell. A line in `recurra.cells.CELLS` buys all of it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from recurra import ops, state
+from recurra.cell import Cell, Windowed
+from recurra.cells import CELLS
+
+B, T, I, H = 4, 6, 3, 5  # noqa: E741 - the legend of the whole project
+LENGTHS = (T, 2, 0, 5)
+TOLERANCE = {torch.float32: 2e-6, torch.float64: 1e-12}
+
+pytestmark = pytest.mark.usefixtures("poisoned_memory")
+
+
+class Inner(NamedTuple):
+    h: Tensor
+    counts: tuple[Tensor]
+
+
+class Everything(Cell):
+    """A cell that uses the whole interface: window, noise at every step, a nested state of unlike shapes."""
+
+    window = 2
+
+    def __init__(
+        self, input_size: int, hidden_size: int, *, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        self.input_size, self.projected_size, self.output_size = input_size, hidden_size, hidden_size
+        self.weight = nn.Parameter(torch.rand(hidden_size, input_size, generator=generator) - 0.5)
+        self.recurrent = nn.Parameter(torch.rand(hidden_size, hidden_size, generator=generator) - 0.5)
+        self.taps = nn.Parameter(torch.rand(3, hidden_size, generator=generator))
+
+    def initial(self, batch_size: int, device: torch.device, dtype: torch.dtype) -> Inner:
+        zeros = torch.zeros(batch_size, self.output_size, device=device, dtype=dtype)
+        return Inner(zeros, (torch.zeros(batch_size, 2, 2, device=device, dtype=dtype),))
+
+    def project(self, x: Tensor) -> Tensor:
+        return x @ self.weight.T + 0.1
+
+    def mix(self, p: Tensor) -> Tensor:
+        return p[:, 2:] * self.taps[0] + p[:, 1:-1] * self.taps[1] + p[:, :-2] * self.taps[2]
+
+    def noise(self, batch_size: int, steps: int, generator: torch.Generator | None) -> Tensor:
+        like = self.weight
+        keep = torch.rand(batch_size, steps, self.output_size, generator=generator, dtype=like.dtype)
+        return (keep < 0.7).to(like.dtype)
+
+    def recur(self, z: Tensor, before: Inner, noise: Tensor | None = None) -> tuple[Tensor, Inner]:
+        h = torch.tanh(z + before.h @ self.recurrent.T)
+        h = h if noise is None else torch.lerp(before.h, h, noise)
+        counts = before.counts[0] * 0.5 + h[:, :4].reshape(-1, 2, 2)
+        return h + counts.sum((1, 2)).unsqueeze(1), Inner(h, (counts,))
+
+
+@pytest.fixture(params=[*CELLS, Everything], ids=lambda cell: cell.__name__)
+def cell_class(request: pytest.FixtureRequest) -> type[Cell]:
+    return request.param
+
+
+@pytest.fixture(params=[torch.float32, torch.float64], ids=["float32", "float64"])
+def dtype(request: pytest.FixtureRequest) -> torch.dtype:
+    return request.param
+
+
+@pytest.fixture(params=[True, False], ids=["training", "evaluation"])
+def cell(cell_class: Any, dtype: torch.dtype, request: pytest.FixtureRequest) -> Cell:
+    made: Cell = cell_class(I, H, generator=torch.Generator().manual_seed(1)).to(dtype)
+    return made.train(request.param)
+
+
+class Run(NamedTuple):
+    x: Tensor
+    before: Any
+    noise: Any
+
+
+@pytest.fixture
+def run(cell: Cell, dtype: torch.dtype) -> Run:
+    """Inputs, a state that is not the initial one, and noise where the cell has some and trains."""
+    noise = cell.noise(B, T, torch.Generator().manual_seed(2)) if cell.training else None
+    return Run(torch.randn(B, T, I, dtype=dtype), random_state(cell, B), noise)
+
+
+def random_state(cell: Cell, rows: int) -> Any:
+    return state.transform(lambda leaf: torch.randn_like(leaf) / 2, cell.initial_state(rows))
+
+
+def part(noise: Any, start: int, end: int) -> Any:
+    return None if noise is None else state.transform(lambda leaf: leaf[:, start:end], noise)
+
+
+def rows_of(noise: Any, index: Tensor) -> Any:
+    return None if noise is None else state.select(noise, index)
+
+
+def assert_same(found: Any, expected: Any, dtype: torch.dtype) -> None:
+    assert type(found) is type(expected)
+    tolerance = TOLERANCE[dtype]
+    found, expected = state.flatten(found), state.flatten(expected)
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_one_step_after_another_is_the_sequence(cell: Cell, run: Run, dtype: torch.dtype) -> None:
+    y, after = cell.sequence(run.x, run.before, noise=run.noise)
+    now, steps = run.before, []
+    for t in range(T):
+        y_t, now = cell.step(run.x[:, t], now, state.at(run.noise, t))
+        steps.append(y_t)
+    assert y.shape == (B, T, H)
+    assert_same(torch.stack(steps, 1), y, dtype)
+    assert_same(now, after, dtype)
+
+
+@pytest.mark.parametrize("ragged", [False, True], ids=["whole", "ragged"])
+@pytest.mark.parametrize("cut", range(T + 1))
+def test_a_sequence_may_be_split_anywhere(
+    cell: Cell, run: Run, dtype: torch.dtype, cut: int, ragged: bool
+) -> None:
+    lengths = torch.tensor(LENGTHS) if ragged else None
+    first = lengths.clamp(max=cut) if ragged else None
+    second = (lengths - cut).clamp(min=0) if ragged else None
+    y, after = cell.sequence(run.x, run.before, lengths, run.noise)
+    y1, middle = cell.sequence(run.x[:, :cut], run.before, first, part(run.noise, 0, cut))
+    y2, end = cell.sequence(run.x[:, cut:], middle, second, part(run.noise, cut, T))
+    assert_same(torch.cat([y1, y2], 1), y, dtype)
+    assert_same(end, after, dtype)
+
+
+def test_a_row_alone_is_the_row_in_a_ragged_batch(cell: Cell, run: Run, dtype: torch.dtype) -> None:
+    y, after = cell.sequence(run.x, run.before, torch.tensor(LENGTHS), run.noise)
+    for row, length in enumerate(LENGTHS):
+        index = torch.tensor([row])
+        alone, end = cell.sequence(
+            run.x[index, :length],
+            state.select(run.before, index),
+            noise=part(rows_of(run.noise, index), 0, length),
+        )
+        assert_same(y[index, :length], alone, dtype)
+        assert_same(state.select(after, index), end, dtype)
+        assert (y[row, length:] == 0).all()
+
+
+def test_a_row_alone_is_the_row_in_a_whole_batch(cell: Cell, run: Run, dtype: torch.dtype) -> None:
+    y, after = cell.sequence(run.x, run.before, noise=run.noise)
+    for row in range(B):
+        index = torch.tensor([row])
+        alone, end = cell.sequence(
+            run.x[index], state.select(run.before, index), noise=rows_of(run.noise, index)
+        )
+        assert_same(y[index], alone, dtype)
+        assert_same(state.select(after, index), end, dtype)
+
+
+def test_a_length_of_all_steps_changes_nothing(cell: Cell, run: Run, dtype: torch.dtype) -> None:
+    y, after = cell.sequence(run.x, run.before, torch.full((B,), T), run.noise)
+    expected, expected_after = cell.sequence(run.x, run.before, noise=run.noise)
+    assert_same(y, expected, dtype)
+    assert_same(after, expected_after, dtype)
+
+
+@pytest.mark.parametrize("padding", [float("nan"), float("inf"), 1e30])
+def test_what_stands_in_the_padding_never_matters(cell: Cell, run: Run, padding: float) -> None:
+    lengths = torch.tensor(LENGTHS)
+    mask = ops.ragged.valid(lengths, T).unsqueeze(-1)
+
+    def results(x: Tensor) -> list[Tensor]:
+        x = x.clone().requires_grad_()
+        y, after = cell.sequence(x, run.before, lengths, run.noise)
+        leaves = list(state.flatten(after).values())
+        total = y.square().sum() + sum(leaf.square().sum() for leaf in leaves)
+        return [y, *leaves, *torch.autograd.grad(total, [x, *cell.parameters()])]
+
+    expected = results(torch.where(mask, run.x, 0.0))
+    assert all(tensor.isfinite().all() for tensor in expected)
+    for found, wanted in zip(results(torch.where(mask, run.x, padding)), expected, strict=True):
+        assert torch.equal(found, wanted)
+
+
+def test_a_row_of_nan_leaves_the_others_alone(cell: Cell, run: Run) -> None:
+    def others(x: Tensor) -> list[Tensor]:
+        x = x.clone().requires_grad_()
+        y, after = cell.sequence(x, run.before, noise=run.noise)
+        step, _ = cell.step(x[:, 0], run.before, state.at(run.noise, 0))
+        (gradient,) = torch.autograd.grad(y[1:].sum(), x)
+        return [each[1:] for each in (y, step, gradient, *state.flatten(after).values())]
+
+    poisoned = run.x.clone()
+    poisoned[0] = float("nan")
+    assert cell.sequence(poisoned, run.before, noise=run.noise)[0][0].isnan().any()
+    for found, wanted in zip(others(poisoned), others(run.x), strict=True):
+        assert torch.equal(found, wanted)
+
+
+def test_a_state_goes_through_names_and_back(cell: Cell, run: Run) -> None:
+    _, after = cell.sequence(run.x, run.before, noise=run.noise)
+    tensors = state.flatten(after)
+    back = state.unflatten(cell.initial_state(1), tensors)
+    assert type(back) is type(after)
+    assert all(torch.equal(leaf, tensors[path]) for path, leaf in state.flatten(back).items())
+
+
+def test_no_steps_leave_the_state_as_it_was(cell: Cell, run: Run, dtype: torch.dtype) -> None:
+    y, after = cell.sequence(run.x[:, :0], run.before, noise=part(run.noise, 0, 0))
+    assert y.shape == (B, 0, H)
+    assert_same(after, run.before, dtype)
+
+
+def test_no_rows_give_no_rows(cell: Cell) -> None:
+    noise = cell.noise(0, T, None)
+    y, after = cell.sequence(
+        torch.zeros(0, T, I, dtype=next(cell.parameters()).dtype), cell.initial_state(0), noise=noise
+    )
+    assert y.shape == (0, T, H)
+    assert all(len(leaf) == 0 for leaf in state.flatten(after).values())
+
+
+def test_the_fast_path_gives_the_reference_and_its_gradients(
+    cell: Cell, run: Run, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def results(sequence: Any) -> dict[str, Tensor]:
+        x = run.x.clone().requires_grad_()
+        before = state.transform(lambda leaf: leaf.clone().requires_grad_(), run.before)
+        y, after = sequence(x, before, None, run.noise)
+        leaves = state.flatten(after)
+        total = y.square().sum() + sum(leaf.square().sum() for leaf in leaves.values())
+        inputs = {"x": x, **state.flatten(before), **dict(cell.named_parameters())}
+        gradients = torch.autograd.grad(total, list(inputs.values()))
+        return {"y": y, **leaves} | {f"d{name}": g for name, g in zip(inputs, gradients, strict=True)}
+
+    tolerance = 10 * TOLERANCE[dtype]  # gradients add up over steps and rows
+    fast = results(cell.sequence)
+    monkeypatch.setenv("RECURRA_OPS", "reference")
+    torch.testing.assert_close(fast, results(cell.sequence), rtol=tolerance, atol=tolerance)
+    loop = results(lambda *arguments: Cell.sequence(cell, *arguments))
+    torch.testing.assert_close(fast, loop, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("lengths", [None, (3, 1, 0)], ids=["whole", "ragged"])
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+def test_gradients_agree_with_finite_differences(
+    cell_class: Any, lengths: tuple[int, ...] | None, training: bool
+) -> None:
+    cell = cell_class(2, 4, generator=torch.Generator().manual_seed(3)).double().train(training)
+    x = torch.randn(3, 3, 2, dtype=torch.float64, requires_grad=True)
+    before = random_state(cell, 3)
+    leaves = [leaf.requires_grad_() for leaf in state.flatten(before).values()]
+    noise = cell.noise(3, 3, torch.Generator().manual_seed(4)) if training else None
+    counted = None if lengths is None else torch.tensor(lengths)
+
+    def outputs(*_: Tensor) -> tuple[Tensor, ...]:
+        y, after = cell.sequence(x, before, counted, noise)
+        return y, *state.flatten(after).values()
+
+    # The parameters and the state are perturbed in place, so the closure sees them change.
+    assert torch.autograd.gradcheck(outputs, (x, *leaves, *cell.parameters()))
+
+
+class Step(nn.Module):
+    """A module whose forward is a cell's step: what torch.export takes."""
+
+    def __init__(self, cell: Cell) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, x: Tensor, before: Any) -> tuple[Tensor, Any]:
+        return self.cell.step(x, before)
+
+
+def test_a_step_can_be_exported(cell_class: Any) -> None:
+    cell = cell_class(I, H).eval()
+    before = random_state(cell, B)
+    x = torch.randn(B, I)
+    exported = torch.export.export(Step(cell), (x, before)).module()
+    found, expected = exported(x, before), cell.step(x, before)
+    assert_same(found[0], expected[0], torch.float32)
+    assert_same(found[1], expected[1], torch.float32)
+
+
+def test_nothing_is_kept_on_the_module(cell: Cell, run: Run) -> None:
+    held, buffers = set(vars(cell)), list(cell.buffers())
+    cell.sequence(run.x, run.before, torch.tensor(LENGTHS), run.noise)
+    cell.step(run.x[:, 0], run.before)
+    assert set(vars(cell)) == held
+    assert list(cell.buffers()) == buffers
+
+
+def test_a_generator_decides_the_parameters(cell_class: Any) -> None:
+    one, two = (cell_class(I, H, generator=torch.Generator().manual_seed(7)).state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    other = cell_class(I, H, generator=torch.Generator().manual_seed(8)).state_dict()
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_initial_state_follows_the_cell_and_the_wishes(cell: Cell, dtype: torch.dtype) -> None:
+    assert {leaf.dtype for leaf in state.flatten(cell.initial_state(2)).values()} == {dtype}
+    wished = cell.initial_state(2, dtype=torch.float16, device=torch.device("meta"))
+    assert {(leaf.dtype, leaf.device.type, len(leaf)) for leaf in state.flatten(wished).values()} == {
+        (torch.float16, "meta", 2)
+    }
+    assert isinstance(wished, Windowed) == (cell.window > 0)
+
+
+@pytest.mark.parametrize(
+    ("x", "lengths", "message"),
+    [
+        (torch.zeros(B, T, I + 1), None, r"takes x of shape \(B, T, 3\), not \(4, 6, 4\)"),
+        (torch.zeros(B, I), None, r"takes x of shape \(B, T, 3\)"),
+        (torch.zeros(B, T, I), torch.tensor([1, 2]), r"lengths must have shape \(4,\)"),
+        (torch.zeros(B, T, I), torch.tensor([1.0] * B), "lengths must be integers"),
+        (torch.zeros(B, T, I), torch.tensor([1, 2, 3, T + 1]), r"0 … 6 .*\[1, 2, 3, 7\]"),
+        (torch.zeros(B, T, I), torch.tensor([1, 2, 3, -1]), "lengths must lie in"),
+    ],
+)
+def test_misfits_are_told(cell_class: Any, x: Tensor, lengths: Tensor | None, message: str) -> None:
+    cell = cell_class(I, H)
+    with pytest.raises(ValueError, match=message):
+        cell.sequence(x, cell.initial_state(B), lengths)
