@@ -11,13 +11,12 @@ from recurra.errors import InputError, UsageError
 
 __all__ = ["Columns", "find_columns"]
 
-# For each role, groups of names from the surest to the vaguest: a later group counts only if none before it
-# matched.
+# For each role, groups of names, the surest first: a group counts only if none before it matched.
 _NAMES: dict[str, tuple[str, ...]] = {
     "unique_id": (
         "uniqueid",
-        "item itemid itemcode itemno itemnumber sku skuid skucode stockcode stockid productid "
-        "productcode productno articleid articlecode articleno articlenumber asin ean gtin upc barcode materialno "
+        "item itemid itemcode itemno itemnumber sku skuid skucode stockcode stockid productid productcode "
+        "productno articleid articlecode articleno articlenumber asin ean gtin upc barcode materialno "
         "storeitem seriesid tsid variantid variantsku partnumber partno",
         "product article material series variant part itemname productname articlename",
         "id name description key",

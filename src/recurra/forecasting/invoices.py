@@ -76,8 +76,8 @@ def net_cancellations(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     ]
     if dropped:
         notes.append(
-            f"{dropped:,} negative lines outside invoices C… (corrections of stock) and positive lines on them "
-            "were dropped: they are no demand."
+            f"{dropped:,} negative lines outside invoices C… (corrections of stock) and positive lines on "
+            "them were dropped: they are no demand."
         )
     return left.select(frame.columns), notes
 

@@ -16,7 +16,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from recurra.errors import InputError, MissingExtraError
 from recurra.sources.files import atomic_write, existing_file
@@ -30,12 +30,7 @@ __all__ = ["header_rows", "read_table", "write_table"]
 
 LARGEST = 4 << 30  # bytes of text after decompression
 DELIMITERS = ",;\t|"
-_OPENERS: dict[str, Callable[[Path], IO[bytes]]] = {
-    ".gz": lambda path: gzip.open(path),
-    ".xz": lzma.LZMAFile,
-    ".bz2": bz2.BZ2File,
-    "": lambda path: path.open("rb"),
-}
+_OPENERS: dict[str, Callable[..., Any]] = {"": open, ".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 _PACKED = (".gz", ".xz", ".bz2")
 _JSON_LINES = (".jsonl", ".ndjson")
 _TEXT = (".csv", ".tsv", ".txt")
@@ -114,8 +109,8 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str]) -> None:
 
 def _bytes_of(file: Path, packed: str) -> bytes:
     try:
-        with _OPENERS[packed](file) as stream:
-            data = stream.read(LARGEST + 1)
+        with _OPENERS[packed](file, "rb") as stream:
+            data = bytes(stream.read(LARGEST + 1))
     except PermissionError as error:
         raise InputError("the file may not be read", file=file, hint="Check its permissions.") from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
