@@ -129,7 +129,7 @@ def load_model(folder: str | Path) -> Model:
 
 def write_file(path: Path, content: bytes) -> None:
     """Write a file so that a crash at any moment leaves the old content or the new one, never a part."""
-    fresh = path.with_name(f".{path.name}.new-{os.getpid()}")
+    fresh = path.with_name(f".{path.name}.new")
     try:
         _write(fresh, content)
         os.replace(fresh, path)  # noqa: PTH105

@@ -1,4 +1,4 @@
-"""A small real task: say the signal that came two steps ago, which only a carried state knows at a batch's start.
+"""A small real task: say the signal of two steps ago; at a batch's start only a carried state knows it.
 
 As a script it trains until it is done or killed: python echo_task.py FOLDER RECIPE.json
 """
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from recurra.cells import LSTM
 from recurra.networks import Recurrent
-from recurra.state import State
+from recurra.state import State, where
 from recurra.training import Outcome, Recipe, train
 
 ROWS, STEPS, DELAY = 4, 5, 2
@@ -87,10 +87,13 @@ class EchoProblem:
         return (out - batch.y).square().mean(), after
 
     def evaluate(self, network: Echo) -> float | None:
-        x = torch.cat([batch.x for batch in self.validation], dim=1)
-        y = torch.cat([batch.y for batch in self.validation], dim=1)
-        out, _ = network(x, network.stack.initial_state(ROWS))
-        return float((out - y).square().mean())
+        total, state = 0.0, network.stack.initial_state(ROWS)
+        for batch in self.validation:
+            loss, state = self.loss(
+                network, batch, where(batch.fresh, network.stack.initial_state(ROWS), state)
+            )
+            total += loss.item()
+        return total / len(self.validation)
 
 
 def run(recipe: Recipe, folder: Path | None = None, **options: Any) -> tuple[Echo, Outcome]:

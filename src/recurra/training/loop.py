@@ -213,7 +213,7 @@ class _Run(Generic[N, B]):
             return "steps"
         if recipe.patience is not None and self.stale >= recipe.patience:
             return "patience"
-        if recipe.max_seconds is not None and self.seconds >= recipe.max_seconds:
+        if self.step > 0 and recipe.max_seconds is not None and self.seconds >= recipe.max_seconds:
             return "time"
         return None
 
@@ -320,9 +320,9 @@ class _Run(Generic[N, B]):
         try:
             self._check_same_training(place, record)
             self._restore(tensors, record)
-        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            if isinstance(error, RecurraError):
-                raise
+        except RecurraError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
             raise checkpoint.damaged(place, f"its content does not fit ({error})") from error
 
     def _check_same_training(self, place: Path, record: Mapping[str, Any]) -> None:
@@ -363,8 +363,10 @@ class _Run(Generic[N, B]):
         known = {number: part for number, part in moments.items() if part}
         self.optimizer.load_state_dict({"state": known, "param_groups": settings})
         self.rows = int(record["rows"])
-        like = self.problem.initial_state(self.network, self.rows)
+        like = self.problem.initial_state(self.network, 1)
         self.state = states.unflatten(like, checkpoint.group(tensors, "state"))
+        if any(len(leaf) != self.rows for leaf in states.flatten(self.state).values()):
+            raise ValueError(f"its state is not one of {self.rows} rows")
         arrays = {key: value.cpu().numpy() for key, value in checkpoint.group(tensors, "source").items()}
         self.source.load_state_dict({**record["source"], **arrays})
         self._earlier = float(record["seconds"])
