@@ -1,4 +1,4 @@
-"""The stack: equal to its layers one by one, in one direction and in two, and clear about what does not fit."""
+"""The stack: equal to its layers one by one, in one direction and two, and clear about what does not fit."""
 
 from __future__ import annotations
 
