@@ -162,15 +162,11 @@ def _utf8(file: Path, data: bytes, say: Callable[[str], object] | None) -> bytes
 
 
 def _read_text(file: Path, data: bytes) -> pl.DataFrame:
-    delimiter = _delimiter(data[:65536].decode("utf-8", errors="ignore"))
-    header = next(
-        csv.reader(io.StringIO(data[:65536].decode("utf-8", errors="ignore")), delimiter=delimiter), []
-    )
-    repeated = [
-        name for name, count in Counter(name.strip() for name in header).items() if count > 1 and name
-    ]
-    if repeated:
-        raise InputError("two columns have the same name", file=file, row=1, column=repeated[0])
+    if b"\n" not in data:
+        data = data.replace(b"\r", b"\n")  # line ends of old Macs
+    head = data[:65536].decode("utf-8", errors="ignore").split("\n")
+    delimiter = _delimiter(head)
+    _refuse_repeated(file, head, delimiter)
     try:
         frame = pl.read_csv(data, separator=delimiter, infer_schema=False)
     except pl.exceptions.NoDataError as error:
@@ -181,13 +177,12 @@ def _read_text(file: Path, data: bytes) -> pl.DataFrame:
     whole = data.count(delimiter.encode()) == (frame.height + 1) * (frame.width - 1)
     if frame.width > 1 and not whole and frame[:, -1].null_count():
         _refuse_ragged(file, data, delimiter)
-    return frame.rename({name: name.strip() for name in frame.columns})
+    return frame.rename({name: name.strip() for name in frame.columns if name.strip()})
 
 
-def _delimiter(head: str) -> str:
+def _delimiter(head: list[str]) -> str:
     """Return the delimiter that splits the header, and the lines after it into as many fields, most often."""
-    lines = head.splitlines()[:20]
-    lines = lines[:-1] if len(lines) > 2 else lines  # the last one may be cut
+    lines = head[:20] if len(head) > 20 else head[:-1] or head  # the very last one may be cut
 
     def score(delimiter: str) -> tuple[int, int]:
         try:
@@ -200,6 +195,17 @@ def _delimiter(head: str) -> str:
 
     best = max(DELIMITERS, key=score)
     return best if score(best) > (0, 0) else ","
+
+
+def _refuse_repeated(file: Path, head: list[str], delimiter: str) -> None:
+    try:
+        header = next((row for row in csv.reader(head, delimiter=delimiter) if row), [])
+    except csv.Error as error:
+        raise InputError(f"the header cannot be read as CSV: {error}", file=file, row=1) from error
+    counts = Counter(name.strip() for name in header)
+    repeated = [name for name, count in counts.items() if count > 1 and name]
+    if repeated:
+        raise InputError("two columns have the same name", file=file, row=1, column=repeated[0])
 
 
 def _refuse_ragged(file: Path, data: bytes, delimiter: str) -> None:

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recurra.errors import InputError, RecurraError
+from recurra.sources.table import header_rows, read_table, write_table
+
+ROWS = [("a;b", "1,5", "2011-01-02"), ("c", '5" pipe', "2011-01-03"), ("d\ne", "x\ty", "2011|01")]
+FRAME = pl.DataFrame(ROWS, schema=["item", "qty", "date"], orient="row")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("name", ["s.csv", "s.tsv", "s.txt"])
+def test_the_delimiter_is_found(tmp_path: Path, delimiter: str, name: str) -> None:
+    path = tmp_path / name
+    FRAME.write_csv(path, separator=delimiter)
+    assert read_table(path).equals(FRAME)
+
+
+def test_every_column_of_a_text_file_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text(" item ,qty\n007,\n8,1e3\n")
+    frame = read_table(path)
+    assert frame.schema == {"item": pl.String, "qty": pl.String}
+    assert frame.rows() == [("007", None), ("8", "1e3")]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("item,qty\ncafé,1\n".encode(), []),
+        (b"\xef\xbb\xbf" + "item,qty\ncafé,1\n".encode(), []),
+        ("item,qty\ncafé,1\n".encode("utf-16"), ["s.csv is not UTF-8; it was read as utf-16."]),
+        ("item,qty\ncafé,1\n".encode("cp1252"), ["s.csv is not UTF-8; it was read as cp1252."]),
+        ("item,qty\r\ncafé,1\r\n".encode(), []),
+    ],
+)
+def test_encodings(tmp_path: Path, data: bytes, said: list[str]) -> None:
+    path = tmp_path / "s.csv"
+    path.write_bytes(data)
+    notes: list[str] = []
+    frame = read_table(path, say=notes.append)
+    assert frame.columns == ["item", "qty"]
+    assert frame.rows() == [("café", "1")]
+    assert notes == said
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress), (".bz2", bz2.compress)]
+)
+def test_packed_files(tmp_path: Path, suffix: str, pack) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / f"s.csv{suffix}"
+    path.write_bytes(pack(b"item,qty\na,1\n"))
+    assert read_table(path).rows() == [("a", "1")]
+    path.write_bytes(pack(b"item,qty\na,1\n")[:-9])
+    with pytest.raises(InputError, match="damaged"):
+        read_table(path)
+    path.write_bytes(b"item,qty\na,1\n")
+    with pytest.raises(InputError, match=f"not a {suffix} file"):
+        read_table(path)
+
+
+def test_parquet_and_json_lines_keep_types(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"item": ["a", "b"], "qty": [1, 2]})
+    write_table(frame, tmp_path / "s.parquet")
+    assert read_table(tmp_path / "s.parquet").equals(frame)
+    frame.write_ndjson(tmp_path / "s.jsonl")
+    assert read_table(tmp_path / "s.jsonl").equals(frame)
+    assert [header_rows(tmp_path / name) for name in ("s.parquet", "s.jsonl", "s.csv", "s.csv.gz")] == [
+        *(0, 0, 1, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "what", "row"),
+    [
+        ("s.csv", b"", "the file is empty", None),
+        ("s.csv", b"\n\n\n", "the file is empty", None),
+        ("s.csv", b"item,qty\n", "no rows of data", None),
+        ("s.csv", b"item,qty\n\x00\x01\n", "not a text file", None),
+        ("s.csv", b"item,qty\n\x81\x8d\n", "not a text file", None),
+        ("s.csv", b"item,qty,item\na,1,2\n", "two columns have the same name", 1),
+        ("s.csv", b"item,qty\na,1\nb,1,2\n", "the row has 3 fields, the header 2", 3),
+        ("s.csv", b"item,qty,date\na,1,2\n\n\"b\nc\",1\n", "the row has 2 fields, the header 3", 4),
+        ("s.csv", b'item,qty\na,"1\nb,2\n', "cannot be read", None),
+        ("s.parquet", b"item,qty\na,1\n", "damaged or of another kind", None),
+        ("s.jsonl", b"item,qty\na,1\n", "damaged or of another kind", None),
+        ("s.xlsx", b"item", "cannot be read", None),
+        ("s", b"item", "cannot be read", None),
+    ],
+)  # fmt: skip
+def test_bad_files_are_refused(tmp_path: Path, name: str, data: bytes, what: str, row: int | None) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=what) as caught:
+        read_table(path)
+    assert caught.value.file == str(path)
+    if row is not None:
+        assert caught.value.row == row
+
+
+def test_a_blank_line_is_a_row_of_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_bytes(b"item,qty\na,1\n\nb,2\n")
+    assert read_table(path).rows() == [("a", "1"), (None, None), ("b", "2")]
+
+
+def test_a_missing_last_value_is_no_ragged_row(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_bytes(b'item,qty,note\n"a,b",1,\nc,2,x\n')
+    assert read_table(path).rows() == [("a,b", "1", None), ("c", "2", "x")]
+
+
+def test_tables_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    write_table(FRAME, tmp_path / "s.csv")
+    assert read_table(tmp_path / "s.csv").equals(FRAME)
+    with pytest.raises(InputError, match=r"\.csv or \.parquet"):
+        write_table(FRAME, tmp_path / "s.xlsx")
+    with pytest.raises(InputError, match="does not exist"):
+        write_table(FRAME, tmp_path / "no" / "s.csv")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["s.csv"]
+
+
+def _mostly_table(draw_bytes: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
+    return st.one_of(draw_bytes, draw_bytes.map(lambda tail: b"item,qty\na,1\n" + tail))
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    data=_mostly_table(
+        st.one_of(st.binary(max_size=60), st.text('a1,;|\t"\n\r é', max_size=40).map(str.encode))
+    ),
+    name=st.sampled_from(["s.csv", "s.tsv", "s.jsonl", "s.parquet", "s.csv.gz", "s.csv.xz", "s.csv.bz2"]),
+)
+def test_any_bytes_are_read_or_refused(tmp_path: Path, data: bytes, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    try:
+        frame = read_table(path)
+    except RecurraError as error:
+        assert error.file == str(path)
+    else:
+        assert frame.height > 0
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 2000), flip=st.integers(1, 255), data=st.data())
+def test_a_damaged_parquet_file_is_read_or_refused(
+    tmp_path: Path, place: int, flip: int, data: st.DataObject
+) -> None:
+    path = tmp_path / "s.parquet"
+    pl.DataFrame({"item": ["a", "b", "c"] * 5, "qty": range(15)}).write_parquet(path)
+    whole = bytearray(path.read_bytes())
+    whole[place % len(whole)] ^= flip
+    path.write_bytes(whole[: data.draw(st.integers(len(whole) // 2, len(whole)))])
+    try:
+        read_table(path)
+    except RecurraError as error:
+        assert error.file == str(path)
