@@ -105,7 +105,7 @@ def save_model(
         raise RecurraError(
             f"the model could not be written: {error.strerror or error}",
             file=folder,
-            hint="What stood there before is still there. Free some space, or choose another folder.",
+            hint="Free some space, or choose another folder.",
         ) from error
 
 
@@ -326,13 +326,16 @@ def _read_weights(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     except (SafetensorError, ValueError) as error:
         raise ModelError(f"the file is damaged: {error}", file=path, hint=_COPY_AGAIN) from error
     except KeyError as error:
-        what = "the file holds numbers of a type that this recurra does not read"
-        raise ModelError(what, file=path, value=error.args[0], hint=_COPY_AGAIN) from error
-    for name, array in arrays.items():
+        raise _of_another_type(path, error.args[0]) from error
+    for array in arrays.values():
         if array.dtype.name not in _DTYPES:
-            what = f"the weights {name!r} are of a type that this recurra does not read"
-            raise ModelError(what, file=path, value=array.dtype, hint=_COPY_AGAIN)
+            raise _of_another_type(path, array.dtype)
     return arrays
+
+
+def _of_another_type(path: Path, found: object) -> ModelError:
+    what = "the file holds numbers of a type that this recurra does not read"
+    return ModelError(what, file=path, value=found, hint="Store the weights as float32.")
 
 
 def _size(count: int) -> str:
