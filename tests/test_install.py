@@ -1,4 +1,4 @@
-"""Installing from source: with a compiler the extension comes along; without one recurra works, and says so."""
+"""Installing from source: with a compiler the extension comes along; without one recurra still works."""
 
 from __future__ import annotations
 
