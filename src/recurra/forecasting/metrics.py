@@ -113,7 +113,7 @@ def calibration(actual: Array, quantiles: Array, levels: Sequence[float]) -> Cal
 
 
 def bias(actual: Array, mean: Array) -> float:
-    """The summed error as a share of what was sold: +0.05 forecast 5 % too much. NaN if nothing was sold."""
+    """The summed error as a share of what was sold: +0.05 forecast 5% too much. NaN if nothing was sold."""
     volume = np.asarray(actual, dtype=np.float64).sum()
     return float(-_difference(actual, mean).sum() / volume) if volume else float("nan")
 

@@ -1,0 +1,216 @@
+"""The report's part on the backtest: how good the forecast would have been, beside the baselines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recurra.forecasting.data import Panel
+from recurra.forecasting.metrics import Calibration
+from recurra.forecasting.wording import day, periods, plural
+from recurra.reporting import page, plots
+from recurra.reporting.page import Fact, Html, element, number, paragraph, percent
+
+__all__ = ["BacktestContent", "Score", "Window", "body", "headline", "tile"]
+
+Array = NDArray[Any]
+
+PICTURES = 4
+INTERVAL = 0.8
+
+
+@dataclass(frozen=True)
+class Score:
+    """One method's scores, as `metrics.py` defines them; coverage is that of the central 80% range."""
+
+    name: str
+    weighted_quantile_loss: float
+    rmsse: float
+    coverage: float
+    bias: float
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Window:
+    """One origin: `ids` (n of the panel's), `dates` (H,), `actual` (n, H), and what was forecast."""
+
+    ids: Sequence[str]
+    dates: Array
+    actual: Array
+    quantiles: Array
+    mean: Array
+
+
+@dataclass(frozen=True)
+class BacktestContent:
+    """A backtest of `origins` windows of `horizon` periods; `scores`: the model's, then the baselines'."""
+
+    scores: Sequence[Score]
+    horizon: int
+    origins: int = 1
+    calibration: Calibration | None = None
+    window: Window | None = None
+
+
+def headline(backtest: BacktestContent) -> str:
+    """Say in a sentence whether the model beat the best baseline."""
+    gain, name = _gain(backtest)
+    if not math.isfinite(gain):
+        return ""
+    if abs(gain) < 0.01:
+        return f"In the backtest the model did as well as the best baseline ({name})."
+    if gain < 0:
+        return (
+            f"In the backtest the model's loss was {percent(-gain)} higher than that of the best baseline "
+            f"({name}): train longer or on more history before you rely on it."
+        )
+    return (
+        f"In the backtest the model's loss was {percent(gain)} lower than that of the best baseline ({name})."
+    )
+
+
+def tile(backtest: BacktestContent) -> Fact:
+    """Return the headline number: the model's loss against the best baseline's."""
+    gain, name = _gain(backtest)
+    return Fact("Loss in the backtest", percent(-gain, signed=True), f"against {name}; lower is better")
+
+
+def body(backtest: BacktestContent, panel: Panel, levels: Sequence[float]) -> Html:
+    """Return the section: the outcome in words, scores beside one another, calibration, an example."""
+    span = periods(panel.frequency, backtest.horizon)
+    model = backtest.scores[0]
+    how = f"The model was asked to forecast {span} that had already happened and that it had not seen" + (
+        f", from {backtest.origins} different dates." if backtest.origins > 1 else "."
+    )
+    blocks = [
+        paragraph(how, headline(backtest), _bias(model), _coverage(backtest)),
+        _pictures(backtest),
+        _scores(backtest),
+    ]
+    explained = (
+        "Loss is the weighted quantile loss: how far the forecast quantiles were off, as a share of what "
+        "sold; 0 is perfect. RMSSE compares the mean forecast's error with the usual change from one "
+        "to the next; below 1 is better than repeating the last value. Inside the 80% range should lie 80% "
+        "the sales; for items that sell few pieces it is more, because the range ends on whole numbers. "
+        "Bias is what was forecast too much (+) or too little (−) in all."
+    )
+    blocks.append(element("p", explained, class_="quiet"))
+    if backtest.window is not None:
+        blocks.append(_example(backtest.window, panel, levels))
+    return page.join(blocks)
+
+
+def _gain(backtest: BacktestContent) -> tuple[float, str]:
+    """How much lower the model's loss is than the best baseline's, as a share, and that baseline's name."""
+    model, *baselines = backtest.scores
+    known = [score for score in baselines if score.weighted_quantile_loss > 0]
+    if not known:
+        return math.nan, "no baseline"
+    best = min(known, key=lambda score: score.weighted_quantile_loss)
+    return 1 - model.weighted_quantile_loss / best.weighted_quantile_loss, best.name
+
+
+def _bias(model: Score) -> str:
+    if not math.isfinite(model.bias):
+        return ""
+    if abs(model.bias) < 0.01:
+        return "Over all items it forecast neither too much nor too little."
+    return (
+        f"Over all items it forecast {percent(abs(model.bias))} too {'much' if model.bias > 0 else 'little'}."
+    )
+
+
+def _coverage(backtest: BacktestContent) -> str:
+    held = backtest.scores[0].coverage
+    if not math.isfinite(held):
+        return ""
+    # Sales that fall on an end of the range count neither for it nor against it: counts often do.
+    within = held - _on_the_ends(backtest.calibration)
+    verdict = (
+        "too narrow" if held < INTERVAL - 0.05 else "too wide" if within > INTERVAL + 0.05 else "about right"
+    )
+    return f"Its {percent(INTERVAL)} range held {percent(held)} of the sales: {verdict}."
+
+
+def _on_the_ends(calibration: Calibration | None) -> float:
+    if calibration is None:
+        return 0.0
+    ends = np.isclose(calibration.levels[:, None], [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2], atol=1e-6).any(
+        axis=1
+    )
+    return float((calibration.at_or_below - calibration.below)[ends].sum())
+
+
+def _pictures(backtest: BacktestContent) -> Html:
+    names = [score.name for score in backtest.scores]
+    losses = [score.weighted_quantile_loss for score in backtest.scores]
+    alt = "Weighted quantile loss: " + ", ".join(
+        f"{name} {loss:.3f}" for name, loss in zip(names, losses, strict=True)
+    )
+    figures = [
+        page.figure(plots.bars(names, losses, mark=0), alt, "Weighted quantile loss; shorter is better.")
+    ]
+    if backtest.calibration is not None:
+        levels, below, at_or_below = backtest.calibration
+        caption = (
+            "How often sales stayed below each forecast quantile. On the dashed line the probabilities can "
+            "be taken at their word; above it forecasts were too high, below it too low."
+        )
+        picture = plots.calibration(list(levels), below, at_or_below)
+        figures.append(
+            page.figure(picture, "Calibration: forecast probability against observed frequency", caption)
+        )
+    return page.grid(figures, "side")
+
+
+def _scores(backtest: BacktestContent) -> Html:
+    columns = ("Method", "Loss", "RMSSE", "Inside the 80% range", "Bias", "Seconds")
+    rows = (
+        [
+            score.name,
+            _decimals(score.weighted_quantile_loss),
+            _decimals(score.rmsse),
+            percent(score.coverage),
+            percent(score.bias, signed=True),
+            "–" if score.seconds is None else number(score.seconds),
+        ]
+        for score in backtest.scores
+    )
+    return page.table(columns, rows, mark=0)
+
+
+def _decimals(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "–"
+
+
+def _example(window: Window, panel: Panel, levels: Sequence[float]) -> Html:
+    start = int(np.searchsorted(panel.dates, window.dates[0]))
+    shown = slice(max(start - 2 * len(window.dates), 0), start)
+    places = {name: place for place, name in enumerate(panel.ids)}
+    largest = np.argsort(-np.asarray(window.actual).sum(axis=1), kind="stable")[:PICTURES]
+    cards = []
+    for item in largest:
+        name = window.ids[item]
+        picture = plots.fan(
+            panel.dates[shown],
+            panel.values[places[name], shown],
+            window.dates,
+            levels,
+            window.quantiles[item],
+            window.mean[item],
+            actual=window.actual[item],
+            nonnegative=panel.nonnegative,
+        )
+        figure = page.figure(picture, f"Backtest of {name}: forecast beside what was sold")
+        cards.append(element("div", page.join([element("h3", name), figure]), class_="card"))
+    text = (
+        f"What it would have said on {day(window.dates[0])} about the {plural(len(cards), 'item')} that "
+        "sold most then: the forecast in blue, what was sold afterwards in orange."
+    )
+    return page.join([paragraph(text), page.grid(cards)])

@@ -1,0 +1,1 @@
+"""What a person reads: a self-contained HTML page and its pictures."""
