@@ -1,0 +1,167 @@
+"""Every value that cannot be used is refused with its file, row, column and value."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recurra.errors import InputError, RecurraError, UsageError
+from recurra.forecasting.data import Panel
+from recurra.forecasting.lines import Source, sales_lines
+
+GOOD = ["a,2011-01-01,1", "a,2011-01-02,2", "a,2011-01-03,3", "b,2011-01-03,4"]
+
+
+def write(path: Path, rows: list[str], header: str = "sku,date,qty") -> Path:
+    file = path / "sales.csv"
+    file.write_text("\n".join([header, *rows]) + "\n")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("bad", "what", "column", "value", "hint"),
+    [
+        (",2011-01-02,1", "the item is empty", "sku", None, "delete the row"),
+        ("  ,2011-01-02,1", "the item is empty", "sku", "  ", "delete the row"),
+        ("a,,1", "the date is empty", "date", None, "delete the row"),
+        ("a,soon,1", "this is no date that year-month-day fits", "date", "soon", "--date-format"),
+        ("a,2011-02-30,1", "this is no date that year-month-day fits", "date", "2011-02-30", "--date-format"),
+        ("a,2011-01-02,", "the quantity is empty", "qty", None, "Write 0"),
+        ("a,2011-01-02,few", "the quantity is not a number", "qty", "few", "digits"),
+        ('a,2011-01-02,"1,5"', "the quantity is not a number", "qty", "1,5", "without a comma"),
+        ("a,2011-01-02,£5", "the quantity is not a number", "qty", "£5", "digits"),
+        ("a,2011-01-02,NaN", "the quantity is not a finite number", "qty", "NaN", "delete the row"),
+        ("a,2011-01-02,-inf", "the quantity is not a finite number", "qty", "-inf", "delete the row"),
+        ("a,2011-01-02,1e300", "the quantity is beyond 1e+15", "qty", "1e300", "Correct it"),
+    ],
+)
+def test_bad_values_in_a_file(
+    tmp_path: Path, bad: str, what: str, column: str, value: str | None, hint: str
+) -> None:
+    file = write(tmp_path, [*GOOD, bad, bad])
+    with pytest.raises(InputError) as caught:
+        Panel.from_file(file)
+    error = caught.value
+    assert (error.what, error.file, error.row, error.column) == (what, str(file), 6, column)
+    assert error.value == value
+    assert error.hint is not None
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_rows_of_a_frame_count_from_one(library) -> None:  # type: ignore[no-untyped-def]
+    frame = library({"item": ["a", "b"], "ds": ["2011-01-01", "2011-01-02"], "y": [1.0, float("inf")]})
+    with pytest.raises(InputError) as caught:
+        Panel.from_frame(frame)
+    assert (caught.value.row, caught.value.column, caught.value.value) == (2, "y", "inf")
+
+
+def test_bad_tables(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no column looks like the date"):
+        Panel.from_file(write(tmp_path, ["a,1"], "sku,qty"))
+    with pytest.raises(InputError, match="no such file"):
+        Panel.from_file(tmp_path / "sale.csv")
+    with pytest.raises(InputError, match="no rows of data"):
+        Panel.from_file(write(tmp_path, []))
+    with pytest.raises(InputError, match="no rows of data"):
+        Panel.from_file(write(tmp_path, [",,", ""]))
+    with pytest.raises(InputError, match="no rows of data"):
+        Panel.from_frame(pl.DataFrame({"ds": [], "y": []}))
+    with pytest.raises(UsageError, match="pandas, Polars or PyArrow"):
+        Panel.from_frame([1, 2])
+    twice = pd.DataFrame([["2011-01-01", 1, 2]], columns=["ds", "y", "y"])
+    with pytest.raises(InputError, match="two columns have the same name"):
+        Panel.from_frame(twice)
+
+
+@pytest.mark.parametrize(
+    ("columns", "what", "column"),
+    [
+        ({"ds": [1, 2], "y": [1, 2]}, "no date in a format", "ds"),
+        ({"ds": [datetime.time(1), datetime.time(2)], "y": [1, 2]}, "holds Time, not dates", "ds"),
+        ({"ds": ["2011-01-01", "2011-01-02"], "y": [datetime.date(2011, 1, 1)] * 2}, "holds Date, not numbers", "y"),
+        ({"ds": ["2011-01-01", "2011-01-02"], "y": [[1], [2]]}, "not numbers", "y"),
+        ({"ds": ["2011-01-01", None], "y": [1, 2]}, "the date is empty", "ds"),
+        ({"ds": [datetime.date(2011, 1, 1), None], "y": [1, 2]}, "the date is empty", "ds"),
+        ({"ds": ["2011-01-01", "2011-01-02"], "y": [1, None]}, "the quantity is empty", "y"),
+        ({"item": ["a", None], "ds": ["2011-01-01", "2011-01-02"], "y": [1, 2]}, "the item is empty", "item"),
+    ],
+)  # fmt: skip
+def test_bad_columns_of_frames(columns: dict[str, list[object]], what: str, column: str) -> None:
+    with pytest.raises(InputError, match=what) as caught:
+        Panel.from_frame(pl.DataFrame(columns))
+    assert caught.value.column == column
+
+
+def test_types_that_are_welcome() -> None:
+    expected = [(1, "5", datetime.datetime(2011, 1, 1), 1.0), (2, "7", datetime.datetime(2011, 1, 2), 2.0)]
+    dates = [datetime.date(2011, 1, 1), datetime.date(2011, 1, 2)]
+    for frame in (
+        pl.DataFrame({"item": [5, 7], "ds": dates, "y": [1, 2]}),
+        pl.DataFrame({"item": [5.0, 7.0], "ds": [20110101, 20110102], "y": [" 1", "2.0 "]}),
+        pl.DataFrame({"item": [" 5", "7 "], "ds": dates, "y": [decimal.Decimal("1.0"), decimal.Decimal(2)]}),
+        pl.DataFrame(
+            {"item": ["5", "7"], "ds": dates, "y": [1, 2]}, schema_overrides={"item": pl.Categorical}
+        ),
+        pl.DataFrame({"item": ["5", "7"], "ds": dates, "y": [1, 2]}).lazy(),
+        pd.DataFrame({"item": [5, "7"], "ds": dates, "y": [1, decimal.Decimal(2)]}, dtype=object),
+        pd.DataFrame({"item": ["5", "7"], "ds": pd.to_datetime(dates), "y": [1, 2]}, dtype=None).set_index(
+            "ds"
+        ),
+        pd.DataFrame({"item": pd.Categorical(["5", "7"]), "ds": pd.to_datetime(dates), "y": [1, 2]}),
+        pa.table({"item": pa.array(["5", "7"]).dictionary_encode(), "ds": dates, "y": [1, 2]}),
+    ):
+        lines, _, _ = sales_lines(frame, None, None, Source())
+        assert lines.rows() == expected, frame
+
+
+def test_time_zones_give_local_times() -> None:
+    utc = pd.to_datetime(["2011-01-01 23:30", "2011-01-02 23:30"], utc=True)
+    frame = pd.DataFrame({"ds": utc.tz_convert("Europe/Berlin"), "y": [1, 2]})
+    lines, _, notes = sales_lines(frame, None, None, Source())
+    assert lines["ds"].to_list() == [
+        datetime.datetime(2011, 1, 2, 0, 30),
+        datetime.datetime(2011, 1, 3, 0, 30),
+    ]
+    assert "Times in ds are taken as the local ones of Europe/Berlin." in notes
+
+
+def test_blank_rows_are_left_out_and_still_counted(tmp_path: Path) -> None:
+    lines, _, notes = sales_lines(
+        pl.DataFrame({"item": ["a", None, "b"], "ds": ["2011-01-01", None, "2011-01-02"], "y": ["1", None, "2"]}),
+        None, None, Source("s.csv", 1),
+    )  # fmt: skip
+    assert lines["row"].to_list() == [2, 4]
+    assert notes[-1] == "1 empty rows were left out."
+
+
+VALUES = st.sampled_from(
+    ["a", "b", "2011-01-01", "2011-01-09", "1", "-2", "nan", "", " ", "1,5", "C17", "3/4/2011", '"', "é"]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.lists(VALUES, min_size=4, max_size=4), min_size=1, max_size=6),
+    binary=st.binary(max_size=20),
+)
+def test_any_file_gives_a_panel_or_an_error_for_a_person(
+    tmp_path: Path, rows: list[list[str]], binary: bytes
+) -> None:
+    file = tmp_path / "sales.csv"
+    text = "\n".join(["item,date,qty,invoice", *(",".join(row) for row in rows)])
+    file.write_bytes(text.encode() + binary)
+    try:
+        panel = Panel.from_file(file)
+    except RecurraError as error:
+        assert error.file == str(file)
+    else:
+        assert panel.values.shape == (len(panel.ids), len(panel.dates))
