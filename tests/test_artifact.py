@@ -23,7 +23,10 @@ from recurra import __version__, artifact
 from recurra.artifact import load_model, save_model, write_file
 from recurra.errors import ModelError, RecurraError, UsageError
 
-one_folder = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# Few examples: each waits for the disk several times.
+one_folder = settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 FILES = ["config.json", "weights.safetensors", "README.md"]
 
 
@@ -190,7 +193,7 @@ def test_at_every_moment_of_a_save_the_old_or_the_new_model_loads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save(tmp_path / "m", 1)
-    seen = []
+    seen: list[int] = []
 
     def look() -> None:
         # A copy of the disk as a power failure would leave it here.

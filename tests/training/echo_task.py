@@ -38,7 +38,7 @@ class Echo(nn.Module):
 
     def forward(self, x: Tensor, state: Any) -> tuple[Tensor, State]:
         if self.training:
-            self.seen += 1
+            self.seen.add_(1)
         y, after = self.stack(x, state)
         return self.head(y), after
 
@@ -87,7 +87,8 @@ class EchoProblem:
         return (out - batch.y).square().mean(), after
 
     def evaluate(self, network: Echo) -> float | None:
-        total, state = 0.0, network.stack.initial_state(ROWS)
+        total = 0.0
+        state: State = network.stack.initial_state(ROWS)
         for batch in self.validation:
             loss, state = self.loss(
                 network, batch, where(batch.fresh, network.stack.initial_state(ROWS), state)

@@ -27,7 +27,7 @@ def test_the_average_follows_its_definition() -> None:
     for number in range(6):
         with torch.no_grad():
             network.first.bias.add_(number)
-            network.count += 1
+            network.count.add_(1)
         decay = min(0.3, (1 + number) / (10 + number))
         expected = decay * expected + (1 - decay) * network.first.bias.detach()
         average.update(network)

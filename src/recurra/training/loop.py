@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recurra import ops
 from recurra import state as states
 from recurra.console import progress
 from recurra.errors import RecurraError, UsageError
@@ -300,8 +301,7 @@ class _Run(Generic[N, B]):
         record = {
             "fingerprint": self.fingerprint,
             "recipe": asdict(self.recipe),
-            "torch": str(torch.__version__),
-            "threads": torch.get_num_threads(),
+            "machinery": _machinery(),
             "step": self.step,
             "loss": self.loss,
             "seconds": self.seconds,
@@ -338,14 +338,11 @@ class _Run(Generic[N, B]):
             changes = "; ".join(f"{name} was {then.get(name)} and is now {now[name]}" for name in differ)
             what = f"the checkpoint is of a training with another recipe: {changes}"
             raise UsageError(what, file=place, hint=hint)
-        here = (str(torch.__version__), torch.get_num_threads())
-        there = (record["torch"], record["threads"])
-        if here != there:
-            warnings.warn(
-                f"the training began with torch {there[0]} and {there[1]} threads and goes on with torch "
-                f"{here[0]} and {here[1]}: it may differ in the last bits from one that was never stopped",
-                stacklevel=4,
-            )
+        here, there = _machinery(), record["machinery"]
+        changes = "; ".join(f"{k}: {there.get(k)}, now {here[k]}" for k in here if here[k] != there.get(k))
+        if changes:
+            result = "the result may differ in the last bits from that of a training never stopped"
+            warnings.warn(f"resumed under other conditions ({changes}): {result}", stacklevel=4)
 
     def _restore(self, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
         weights_of.load(self.network, checkpoint.group(tensors, "network"))
@@ -372,6 +369,15 @@ class _Run(Generic[N, B]):
         self._earlier = float(record["seconds"])
         self._started = time.monotonic()
         _set_random_state(checkpoint.group(tensors, "random"), self.device)
+
+
+def _machinery() -> dict[str, str | int | bool]:
+    """What must stay for a resumed run to end with the same bits."""
+    return {
+        "torch": str(torch.__version__),
+        "threads": torch.get_num_threads(),
+        "extension": ops.native_available(),
+    }
 
 
 # Random numbers
