@@ -52,7 +52,7 @@ def article_lines(path: Path | None = None) -> tuple[pl.DataFrame, list[str]]:
         once = pl.concat([first, second.join(first, on="invoice", how="anti")])
     articles = once.filter(pl.col("unique_id").str.contains(ARTICLE))
     notes = [
-        f"{lines.height:,} lines were read.",
+        f"Lines read: {lines.height:,}.",
         f"{lines.height - once.height:,} lines stand in both sheets of the raw file and count once.",
         f"{once.height - articles.height:,} lines of codes that are no articles (postage, fees, vouchers, "
         "corrections, tests) were left out.",

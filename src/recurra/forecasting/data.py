@@ -191,11 +191,11 @@ def _panel(
     if below and negative == "returns":
         np.maximum(values, 0, out=values)
         notes.append(
-            f"{below:,} periods of an item had more returns than sales and count as 0; "
+            f"Periods of an item with more returns than sales: {below:,}, counted as 0; "
             "keep them negative with --negative keep (negative='keep' in Python)."
         )
     dates = rhythm.dates_of(np.arange(start, end + 1))
-    notes.insert(1, f"{len(ids):,} items over {len(dates):,} periods, {dates[0]} to {dates[-1]}.")
+    notes.insert(1, f"Items: {len(ids):,}. Periods: {len(dates):,}, {dates[0]} to {dates[-1]}.")
     return Panel(
         ids=ids,
         frequency=rhythm,
@@ -288,8 +288,8 @@ def _sums(
 
     notes = []
     if len(begins) < len(cell):
-        notes.append(f"{len(cell):,} lines were summed to {len(begins):,}, one for each item and period.")
+        notes.append(f"Lines: {len(cell):,}, summed to {len(begins):,}, one for each item and period.")
     gaps = int((length - first).sum()) - len(begins)
     if gaps:
-        notes.append(f"{gaps:,} periods of an item without a line count as zero sales.")
+        notes.append(f"Periods of an item without a line: {gaps:,}, counted as zero sales.")
     return tuple(ids.to_list()), values.reshape(len(ids), length), first.astype(np.int64), notes

@@ -70,14 +70,14 @@ def net_cancellations(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     units = -float(credits["y"].sum())
     same = "customer and item" if "customer" in frame.columns else "item"
     notes = [
-        f"{credits.height:,} cancelled lines (invoice C…) over {units:,.0f} units were taken out of earlier "
-        f"sales of the same {same}; {unpaired:,.0f} units of {pieces:,} of them found no earlier sale "
-        "and were dropped."
+        f"Cancelled lines (invoices C…): {credits.height:,} over {units:,.0f} units, taken out of earlier "
+        f"sales of the same {same}. Dropped, as they found no earlier sale: {unpaired:,.0f} units of "
+        f"{pieces:,} of them."
     ]
     if dropped:
         notes.append(
-            f"{dropped:,} negative lines outside invoices C… (corrections of stock) and positive lines on "
-            "them were dropped: they are no demand."
+            f"Negative lines outside invoices C… (corrections of stock), positive ones on them: {dropped:,}, "
+            "dropped, for they are no demand."
         )
     return left.select(frame.columns), notes
 

@@ -54,7 +54,7 @@ def sales_lines(
     others = [_text(kept[role]) for role in ("invoice", "customer") if role in roles]
     lines = kept.select("row", checks.ids(found.unique_id), moments, checks.quantities(found.y), *others)
     blank = numbered.height - kept.height
-    notes = [found.sentence, *notes, *([f"{blank:,} empty rows were left out."] if blank else [])]
+    notes = [found.sentence, *notes, *([f"Empty rows: {blank:,}, left out."] if blank else [])]
     return lines, found, notes
 
 
