@@ -105,16 +105,14 @@ def _lead(content: ReportContent) -> Html:
     total = float(content.mean.sum(dtype=np.float64))
     low, high = np.quantile(content.paths.sum(axis=(0, 2), dtype=np.float64), [0.1, 0.9])
     spread = f"between {about(low)} and {about(high)}"
-    tiles = [Fact("Expected sales", about(total), f"units in {span}; 8 in 10 {spread}")]
+    tiles = [Fact("Expected sales", about(total), f"units in {span}; {spread} in 8 of 10 futures")]
     before = float(panel.values[:, -horizon:].sum(dtype=np.float64))
     if len(panel.dates) >= horizon and before > 0:
         change = percent(total / before - 1, signed=True)
         tiles.append(Fact("Change", change, f"against {about(before)} in the {span} before"))
     units = element("strong", f"{about(total)} units")
     opening = f"; in 8 of 10 simulated futures it is {spread}."
-    sentences: list[object] = [
-        page.join([f"Over the next {span} expect to sell about", units]) + page.html(opening)
-    ]
+    sentences: list[object] = [page.join([f"Over the next {span} expect to sell about ", units, opening], "")]
     if content.plan is not None:
         sentences.append(report_plan.headline(content.plan))
         tiles.append(report_plan.tile(content.plan))
@@ -166,7 +164,7 @@ def _items(content: ReportContent) -> Html:
     if content.plan is not None:
         intro += (
             " Beside it, how much may be sold until the next order arrives: the order fills stock up to "
-            "the line, and only the orange futures would need more. The dashed line is the expected "
+            "the orange line, and only the orange futures would need more. The dashed line is the expected "
             "demand, the triangle what you have and have on order."
         )
     span = periods(panel.frequency, len(content.future))

@@ -91,14 +91,13 @@ def body(backtest: BacktestContent, panel: Panel, levels: Sequence[float]) -> Ht
     blocks = [
         paragraph(how, headline(backtest), _bias(model), _coverage(backtest)),
         _pictures(backtest),
-        _scores(backtest),
     ]
     explained = (
         "Loss is the weighted quantile loss: how far the forecast quantiles were off, as a share of what "
-        "sold; 0 is perfect. RMSSE compares the mean forecast's error with the usual change from one "
-        "to the next; below 1 is better than repeating the last value. Inside the 80% range should lie 80% "
-        "the sales; for items that sell few pieces it is more, because the range ends on whole numbers. "
-        "Bias is what was forecast too much (+) or too little (−) in all."
+        "was sold; 0 is perfect. RMSSE compares the mean forecast's error with the usual change from one "
+        "period to the next; below 1 is better than repeating the last value. Inside the 80% range should "
+        "lie 80% of the sales; for items that sell few pieces it is more, because the range ends on whole "
+        "numbers. Bias is what was forecast too much (+) or too little (−) in all."
     )
     blocks.append(element("p", explained, class_="quiet"))
     if backtest.window is not None:
@@ -141,9 +140,8 @@ def _coverage(backtest: BacktestContent) -> str:
 def _on_the_ends(calibration: Calibration | None) -> float:
     if calibration is None:
         return 0.0
-    ends = np.isclose(calibration.levels[:, None], [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2], atol=1e-6).any(
-        axis=1
-    )
+    wanted = [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2]
+    ends = np.isclose(calibration.levels[:, None], wanted, atol=1e-6).any(axis=1)
     return float((calibration.at_or_below - calibration.below)[ends].sum())
 
 
@@ -153,20 +151,19 @@ def _pictures(backtest: BacktestContent) -> Html:
     alt = "Weighted quantile loss: " + ", ".join(
         f"{name} {loss:.3f}" for name, loss in zip(names, losses, strict=True)
     )
-    figures = [
-        page.figure(plots.bars(names, losses, mark=0), alt, "Weighted quantile loss; shorter is better.")
-    ]
+    picture = page.figure(
+        plots.bars(names, losses, mark=0), alt, "Weighted quantile loss; shorter is better."
+    )
+    columns = [page.join([picture, _scores(backtest)])]
     if backtest.calibration is not None:
         levels, below, at_or_below = backtest.calibration
         caption = (
             "How often sales stayed below each forecast quantile. On the dashed line the probabilities can "
             "be taken at their word; above it forecasts were too high, below it too low."
         )
-        picture = plots.calibration(list(levels), below, at_or_below)
-        figures.append(
-            page.figure(picture, "Calibration: forecast probability against observed frequency", caption)
-        )
-    return page.grid(figures, "side")
+        curve = plots.calibration(list(levels), below, at_or_below)
+        columns.append(page.figure(curve, "Forecast probability against observed frequency", caption))
+    return page.grid((element("div", column) for column in columns), "side")
 
 
 def _scores(backtest: BacktestContent) -> Html:

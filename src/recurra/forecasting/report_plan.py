@@ -71,8 +71,9 @@ def _rule(plan: StockPlan, frequency: Frequency) -> str:
     text = (
         f"Orders are placed every {periods(frequency, plan.review)} and an order {arrival}, so what is in "
         f"stock or on order now must last for {interval}. Each item is filled up to the level that was "
-        f"in {_level(plan.service_level)} of the simulated futures; the safety stock is what that level "
-        "holds beyond the expected demand. Risk is the chance to run out in that time if nothing is ordered."
+        f"enough in {_level(plan.service_level)} of the simulated futures; the safety stock is what that "
+        "level holds beyond the expected demand. Risk is the chance to run out in that time if nothing is "
+        "ordered."
     )
     if not (frame["on_hand"] != 0).any() and not (frame["on_order"] != 0).any():
         text += " No stock was given: the quantities are for empty shelves."

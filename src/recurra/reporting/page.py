@@ -70,9 +70,9 @@ def html(value: object) -> Html:
     return Html(escape(_FORBIDDEN.sub("\ufffd", str(value)), quote=True))
 
 
-def join(blocks: Iterable[object]) -> Html:
-    """Put blocks one after the other."""
-    return Html("\n".join(html(block) for block in blocks))
+def join(blocks: Iterable[object], between: str = "\n") -> Html:
+    """Put blocks one after the other, with the text `between` them."""
+    return Html(html(between).join(html(block) for block in blocks))
 
 
 def element(tag: str, content: object = "", **attributes: str) -> Html:
@@ -85,7 +85,7 @@ def element(tag: str, content: object = "", **attributes: str) -> Html:
 
 def paragraph(*parts: object) -> Html:
     """Return a paragraph of the parts, joined by spaces."""
-    return element("p", Html(" ".join(html(part) for part in parts)))
+    return element("p", join(parts, " "))
 
 
 def notes(lines: Iterable[object]) -> Html:

@@ -133,7 +133,10 @@ def bars(
     mark: int | None = None,
     size: tuple[float, float] | None = None,
 ) -> Html:
-    """Draw one horizontal bar a name, its value beside it; bar number `mark` stands out. NaN draws no bar."""
+    """Draw one horizontal bar a name, its value beside it; bar number `mark` stands out. NaN draws no bar.
+
+    Names are cut at 32 characters.
+    """
     figure, axes = _start(size or (6.2, 0.5 + 0.36 * len(names)))
     lengths = np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0)
     places = np.arange(len(names))
@@ -142,7 +145,7 @@ def bars(
         axes.barh(place, lengths[place], height=0.62, color=color, alpha=alpha, lw=0)
         text = "–" if np.isnan(value) else f"{value:.3f}"
         axes.annotate(text, (lengths[place], place), (5, 0), textcoords="offset points", va="center")
-    axes.set_yticks(places, names)
+    axes.set_yticks(places, [name if len(name) <= 32 else f"{name[:31]}…" for name in names])
     axes.tick_params(axis="y", labelcolor=INK)
     axes.invert_yaxis()
     axes.set_xlim(0, max(lengths.max(initial=0) * 1.12, 1e-9))
@@ -173,7 +176,7 @@ def demand(
     width = (high - low) / 28 or 1.0
     width = float(np.ceil(width)) if whole else width
     # The level is the right edge of a bin, so that orange bins hold exactly the demands it does not cover.
-    offset = 0.5 if whole else 0.0
+    offset = 0.5 if whole else width * 1e-6
     start = level + offset - width * np.ceil((level + offset - low + 1e-9) / width)
     edges = start + width * np.arange(int(np.ceil((high + offset - start) / width)) + 1)
     counts, _ = np.histogram(samples, edges)
