@@ -121,6 +121,16 @@ def test_unflatten_tells_what_does_not_fit(tensors: dict[str, Tensor], message: 
         state.unflatten(LIKE, tensors)
 
 
+def test_rows_are_counted() -> None:
+    state.check_rows(LIKE, 2)
+    with pytest.raises(
+        ValueError, match=r"the state's h must have 3 rows as the input does, not shape \(2, 3\)"
+    ):
+        state.check_rows(LIKE, 3)
+    with pytest.raises(ValueError, match=r"c must have 2 rows"):
+        state.check_rows(Pair(torch.zeros(2), torch.zeros(())), 2)
+
+
 def test_unflatten_takes_another_batch() -> None:
     assert state.unflatten(LIKE, {"h": torch.ones(7, 3), "c.0": torch.ones(7, 1)}).h.shape == (7, 3)
 

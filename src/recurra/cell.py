@@ -5,7 +5,7 @@ Legend: B rows, T steps, I inputs, P projected, G what enters the recurrence, O 
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, final
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from recurra import ops
 from recurra.ops import ragged
-from recurra.state import State, at, where
+from recurra.state import State, at, check_rows, where
 
 __all__ = ["Cell", "LinearCell", "Windowed"]
 
@@ -25,7 +25,7 @@ class Windowed(NamedTuple):
     inner: State
 
 
-class Cell(nn.Module):
+class Cell(nn.Module, ABC):
     """A function `step(x, state) -> (y, state)` and its parameters.
 
     A subclass sets `input_size` and `output_size`, and writes `initial` and `recur`; `project`, `mix` (with
@@ -76,9 +76,9 @@ class Cell(nn.Module):
         """One step: x (B, I) and the state before give y (B, O) and the state after.
 
         `noise` is one step of what `noise()` gave; in training it is drawn where it is not given.
-        Raises ValueError for an x of another shape.
+        Raises ValueError for shapes that do not fit.
         """
-        self._check(x, ("B",))
+        self._check(x, state, ("B",))
         if noise is None and self.training:
             noise = at(self.noise(x.shape[0], 1, None), 0)
         z, rows, inner = self._mixed(x.unsqueeze(1), state, None)
@@ -94,7 +94,7 @@ class Cell(nn.Module):
         read. `noise` is what `noise()` gave; in training it is drawn where it is not
         given. Raises ValueError for shapes that do not fit.
         """
-        self._check(x, ("B", "T"))
+        self._check(x, state, ("B", "T"))
         lengths = ragged.check(lengths, x)
         if noise is None and self.training:
             noise = self.noise(x.shape[0], x.shape[1], None)
@@ -124,10 +124,11 @@ class Cell(nn.Module):
         last = lengths.unsqueeze(1) + torch.arange(self.window, device=x.device)
         return self.mix(p), p.gather(1, last.unsqueeze(-1).expand(-1, -1, p.shape[2])), inner
 
-    def _check(self, x: Tensor, axes: tuple[str, ...]) -> None:
+    def _check(self, x: Tensor, state: Any, axes: tuple[str, ...]) -> None:
         if x.dim() != len(axes) + 1 or x.shape[-1] != self.input_size:
             wanted = ", ".join((*axes, str(self.input_size)))
             raise ValueError(f"{type(self).__name__} takes x of shape ({wanted}), not {tuple(x.shape)}")
+        check_rows(state, x.shape[0])
 
 
 class LinearCell(Cell):

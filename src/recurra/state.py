@@ -16,6 +16,7 @@ __all__ = [
     "State",
     "at",
     "cat",
+    "check_rows",
     "detach",
     "flatten",
     "put",
@@ -83,6 +84,15 @@ def to(state: State, *args: Any, **kwargs: Any) -> Any:
 def at(noise: State | None, step: int) -> Any:
     """The part of some noise, axes (B, T, …), that belongs to one step; None stays None."""
     return None if noise is None else transform(lambda leaf: leaf[:, step], noise)
+
+
+def check_rows(state: State, rows: int) -> None:
+    """Raise ValueError, naming the path, where a tensor of `state` has another batch size than `rows`."""
+    for path, leaf in flatten(state).items():
+        if leaf.shape[:1] != (rows,):
+            raise ValueError(
+                f"the state's {path} must have {rows} rows as the input does, not shape {tuple(leaf.shape)}"
+            )
 
 
 def flatten(state: State) -> dict[str, Tensor]:

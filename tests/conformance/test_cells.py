@@ -323,3 +323,17 @@ def test_misfits_are_told(cell_class: Any, x: Tensor, lengths: Tensor | None, me
     cell = cell_class(I, H)
     with pytest.raises(ValueError, match=message):
         cell.sequence(x, cell.initial_state(B), lengths)
+
+
+@pytest.mark.parametrize("rows", [1, B + 1])
+def test_a_state_of_other_rows_is_told(cell_class: Any, rows: int) -> None:
+    cell = cell_class(I, H)
+    with pytest.raises(ValueError, match=f"must have {B} rows"):
+        cell.sequence(torch.zeros(B, T, I), cell.initial_state(rows))
+    with pytest.raises(ValueError, match=f"must have {B} rows"):
+        cell.step(torch.zeros(B, I), cell.initial_state(rows))
+
+
+def test_a_cell_that_lacks_its_recurrence_cannot_be_made() -> None:
+    with pytest.raises(TypeError, match="recur"):
+        Cell()  # type: ignore[abstract]

@@ -62,5 +62,5 @@ class GRU(Cell):
         self, x: Tensor, state: Tensor, lengths: Tensor | None = None, noise: Any = None
     ) -> tuple[Tensor, Tensor]:
         """All steps through `ops.gru`."""
-        self._check(x, ("B", "T"))
+        self._check(x, state, ("B", "T"))
         return ops.gru(x, state, self.weight_ih, self.weight_hh, self.bias, self.bias_hn, lengths)

@@ -72,6 +72,6 @@ class LSTM(Cell):
         self, x: Tensor, state: LSTMState, lengths: Tensor | None = None, noise: Any = None
     ) -> tuple[Tensor, LSTMState]:
         """All steps through `ops.lstm`."""
-        self._check(x, ("B", "T"))
+        self._check(x, state, ("B", "T"))
         y, h, c = ops.lstm(x, *state, self.weight_ih, self.weight_hh, self.bias, lengths)
         return y, LSTMState(h, c)
