@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import polars as pl
@@ -83,23 +86,61 @@ def test_bad_tables(tmp_path: Path) -> None:
         Panel.from_frame(twice)
 
 
+TWO = ["2011-01-01", "2011-01-02"]
+
+
 @pytest.mark.parametrize(
-    ("columns", "what", "column"),
+    ("columns", "what", "row", "column"),
     [
-        ({"ds": [1, 2], "y": [1, 2]}, "no date in a format", "ds"),
-        ({"ds": [datetime.time(1)] * 2, "y": [1, 2]}, "holds Time, not dates", "ds"),
-        ({"ds": ["2011-01-01"] * 2, "y": [datetime.date(2011, 1, 1)] * 2}, "holds Date, not numbers", "y"),
-        ({"ds": ["2011-01-01", "2011-01-02"], "y": [[1], [2]]}, "not numbers", "y"),
-        ({"ds": ["2011-01-01", None], "y": [1, 2]}, "the date is empty", "ds"),
-        ({"ds": [datetime.date(2011, 1, 1), None], "y": [1, 2]}, "the date is empty", "ds"),
-        ({"ds": ["2011-01-01", "2011-01-02"], "y": [1, None]}, "the quantity is empty", "y"),
-        ({"item": ["a", None], "ds": ["2011-01-01", "2011-01-02"], "y": [1, 2]}, "the item is empty", "item"),
+        ({"ds": [1, 2], "y": [1, 2]}, "no date in a format", 1, "ds"),
+        ({"ds": [datetime.time(1)] * 2, "y": [1, 2]}, "holds Time, not dates", None, "ds"),
+        ({"ds": TWO, "y": [datetime.date(2011, 1, 1)] * 2}, "holds Date, not numbers", None, "y"),
+        ({"ds": TWO, "y": [[1], [2]]}, "not numbers", None, "y"),
+        ({"ds": ["2011-01-01", None], "y": [1, 2]}, "the date is empty", 2, "ds"),
+        ({"ds": [datetime.date(2011, 1, 1), None], "y": [1, 2]}, "the date is empty", 2, "ds"),
+        ({"ds": pl.Series([0, 2**62], dtype=pl.Datetime("us")), "y": [1, 2]}, "year is not between", 2, "ds"),
+        ({"ds": pl.Series([0, 2**62], dtype=pl.Datetime("ms")), "y": [1, 2]}, "year is not between", 2, "ds"),
+        ({"ds": pl.Series([0, -(2**30)]).cast(pl.Date), "y": [1, 2]}, "year is not between", 2, "ds"),
+        ({"ds": TWO, "y": [1, None]}, "the quantity is empty", 2, "y"),
+        ({"item": ["a", None], "ds": TWO, "y": [1, 2]}, "the item is empty", 2, "item"),
     ],
-)  # fmt: skip
-def test_bad_columns_of_frames(columns: dict[str, list[object]], what: str, column: str) -> None:
+)
+def test_bad_columns_of_frames(columns: dict[str, Any], what: str, row: int | None, column: str) -> None:
     with pytest.raises(InputError, match=what) as caught:
         Panel.from_frame(pl.DataFrame(columns))
-    assert caught.value.column == column
+    assert (caught.value.row, caught.value.column) == (row, column)
+
+
+WITHOUT_PYARROW = """
+import sys
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "pyarrow":
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Without())
+import pandas as pd
+from recurra.forecasting.data import Panel
+from recurra.forecasting.lines import Source, sales_lines
+days = pd.to_datetime(["2011-01-01", "2011-01-02"])
+frame = pd.DataFrame({"item": ["a", "b"], "ds": days, "y": [1, 2]})
+for other in (frame, frame.assign(item=frame["item"].astype("category"), y=frame["y"].astype("Int64")),
+for other in (
+    frame,
+    frame.assign(item=frame["item"].astype("category"), y=frame["y"].astype("Int64")),
+    lines = sales_lines(other, None, None, Source())[0]
+    assert [(a, str(b), c) for _, a, b, c in lines.rows()] == [
+        ("a", "2011-01-01 00:00:00", 1.0), ("b", "2011-01-02 00:00:00", 2.0)], other
+try:
+    sales_lines(frame.assign(item=["a", None]), None, None, Source())
+except ValueError as error:
+    assert error.row == 2, error
+else:
+    raise AssertionError("an empty item must be refused")
+"""
+
+
+def test_pandas_is_read_where_pyarrow_is_not_installed() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_PYARROW], check=True)
 
 
 def test_types_that_are_welcome() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +12,13 @@ import polars as pl
 
 from recurra.errors import InputError, UsageError
 from recurra.forecasting.columns import Columns, find_columns
-from recurra.forecasting.dates import parse_dates
+from recurra.forecasting.dates import EARLIEST, LATEST, parse_dates
 
 __all__ = ["Source", "sales_lines"]
 
 BIGGEST = 1e15  # quantity
+_TICKS = {"D": 1, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}  # in a day
+_DAYS = tuple(datetime.date(*day).toordinal() - 719_163 for day in ((EARLIEST, 1, 1), (LATEST, 12, 31)))
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,10 @@ class _Checks:
     def moments(self, column: str, date_format: str | None) -> tuple[pl.Series, list[str]]:
         given, notes = self.table["ds"], list[str]()
         empty = "Give it, or delete the row."
+        if isinstance(given.dtype, (pl.Date, pl.Datetime)):
+            days = given.to_physical() // _TICKS[getattr(given.dtype, "time_unit", "D")]
+            far = ~days.is_between(_DAYS[0], _DAYS[1])
+            self.refuse(far, "row", column, f"the year is not between {EARLIEST} and {LATEST}", empty)
         if given.dtype == pl.Date:
             moments = given.cast(pl.Datetime("us"))
         elif isinstance(given.dtype, pl.Datetime):
@@ -123,10 +130,8 @@ class _Checks:
     def refuse(self, bad: pl.Series, role: str, column: str, what: str, hint: str) -> None:
         if not bad.any():
             return
-        place = self.table.filter(bad).row(0, named=True)
-        raise InputError(
-            what, file=self.source.file, row=place["row"], column=column, value=place[role], hint=hint
-        )
+        place = self.table.filter(bad).select("row", value=None if role == "row" else role).row(0, named=True)
+        raise InputError(what, file=self.source.file, column=column, hint=hint, **place)
 
 
 def _narwhals(frame: Any) -> nw.DataFrame[Any]:
@@ -153,10 +158,16 @@ def _series(column: pl.Series | nw.Series[Any]) -> pl.Series:
     """Return a column of any library as Polars; a pandas column of mixed Python objects becomes text."""
     if isinstance(column, pl.Series):
         return column
-    if column.dtype == nw.Object:
-        values = [None if value is None or value != value else str(value) for value in column.to_list()]
-        return pl.Series(values, dtype=pl.String)
-    return column.to_polars()
+    if column.dtype != nw.Object:
+        try:
+            return column.to_polars()
+        except ImportError:  # pandas without PyArrow
+            if column.dtype == nw.Datetime:
+                return pl.Series(column.dt.replace_time_zone(None).to_numpy().astype("datetime64[us]"))
+            if column.dtype.is_numeric():
+                return pl.Series(column.to_numpy())
+    pairs = zip(column.to_list(), column.is_null().to_list(), strict=True)
+    return pl.Series([None if null else str(value) for value, null in pairs], dtype=pl.String)
 
 
 def _text(column: pl.Series) -> pl.Series:
