@@ -19,12 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from recurra.errors import UsageError
+from recurra.errors import MissingExtraError, UsageError
 from recurra.forecasting.inventory import read_inventory
+
+try:
+    import narwhals.stable.v2 as nw
+except ImportError as error:
+    raise MissingExtraError.of("narwhals", "tables") from error
 
 __all__ = ["StockPlan", "order_up_to_level", "paths_needed", "plan_stock", "protection_demand"]
 
