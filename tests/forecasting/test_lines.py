@@ -123,10 +123,12 @@ from recurra.forecasting.data import Panel
 from recurra.forecasting.lines import Source, sales_lines
 days = pd.to_datetime(["2011-01-01", "2011-01-02"])
 frame = pd.DataFrame({"item": ["a", "b"], "ds": days, "y": [1, 2]})
-for other in (frame, frame.assign(item=frame["item"].astype("category"), y=frame["y"].astype("Int64")),
 for other in (
     frame,
     frame.assign(item=frame["item"].astype("category"), y=frame["y"].astype("Int64")),
+    frame.assign(item=["a", "b"], ds=days.astype(str)),
+    frame.assign(ds=days.tz_localize("Asia/Tokyo")),
+):
     lines = sales_lines(other, None, None, Source())[0]
     assert [(a, str(b), c) for _, a, b, c in lines.rows()] == [
         ("a", "2011-01-01 00:00:00", 1.0), ("b", "2011-01-02 00:00:00", 2.0)], other
