@@ -1,0 +1,66 @@
+"""How the errors of a forecast hang together, learned from the forecasts a network would have made in the past."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from recurra.forecasting.data import Panel
+from recurra.forecasting.distribution import Copula, Quantiles, normal_scores
+from recurra.forecasting.history import History
+from recurra.forecasting.network import ForecastNetwork, answer, remember
+
+__all__ = ["fit_copula"]
+
+ORIGINS = 8  # past forecasts of each series
+SERIES = 512  # at most this many series
+EDGE = 0.002  # probabilities nearer to 0 or 1 say little about correlation and weigh much: they are taken as this
+
+
+def fit_copula(
+    network: ForecastNetwork,
+    history: History,
+    panel: Panel,
+    horizon: int,
+    levels: NDArray[np.float64],
+    seed: int,
+) -> Copula:
+    """Estimate the copula from the probability that each past forecast gave to at most what then came.
+
+    Forecasts start at up to 8 origins, one horizon apart, over up to 512 series. For counts the probability is
+    drawn at random between that of less and that of at most the value (the randomised probability integral
+    transform, Czado, Gneiting & Held 2009). Periods are independent where no past forecast is complete.
+    """
+    length = len(panel.dates)
+    origins = [length - 1 - horizon * k for k in range(1, ORIGINS + 1) if length - 1 - horizon * k >= 0]
+    if not origins:
+        return Copula.independent(horizon)
+    generator = np.random.default_rng(seed)
+    rows = np.sort(generator.permutation(len(panel.ids))[:SERIES])
+    context = remember(network, history, torch.from_numpy(rows), origins)
+    scores = np.full((len(origins), len(rows), horizon), np.nan)
+    for number, origin in enumerate(origins):
+        begun = panel.first[rows] <= origin
+        here = torch.from_numpy(rows[begun])
+        if not len(here):
+            continue
+        ahead = slice(origin + 1, origin + 1 + horizon)
+        level = history.averages[here, origin, -1]
+        calendar, items = history.calendar[ahead], history.items[here]
+        answered = answer(network, context[torch.from_numpy(begun), number], level, calendar, items)
+        floor = 0.0 if panel.nonnegative else -np.inf
+        quantiles = Quantiles(levels, np.maximum(answered.double().numpy(), floor), floor)
+        actual = panel.values[rows[begun], ahead].astype(np.float64)
+        scores[number, begun] = _normal_scores(quantiles, actual, panel.whole, generator)
+    return Copula.fit(scores)
+
+
+def _normal_scores(
+    quantiles: Quantiles, actual: NDArray[np.float64], whole: bool, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    half = 0.5 if whole else 0.0
+    high = quantiles.probability(actual + half)
+    low = np.where(actual <= quantiles.floor, 0.0, np.minimum(quantiles.probability(actual - half), high))
+    u = low + (high - low) * generator.random(actual.shape)
+    return normal_scores(np.clip(u, EDGE, 1 - EDGE))

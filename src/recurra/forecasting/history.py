@@ -1,0 +1,96 @@
+"""What the network reads of a panel: values, their level, their recent tempo, and the calendar.
+
+Legend: N series, L periods of history, H horizon, F calendar features, M memories.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recurra.forecasting.calendar import Frequency, calendar_features
+from recurra.forecasting.data import Panel
+
+__all__ = ["MEMORIES", "History", "averages", "history_of", "typical_size"]
+
+# Over how many periods the recurrent averages of a series reach, shortest first. The longest is the series' level:
+# the unit in which it is read and forecast; the others tell the network how sales have moved of late.
+MEMORIES: Final = {
+    "hourly": (24.0, 168.0, 672.0),
+    "daily": (7.0, 28.0, 56.0),
+    "weekly": (4.0, 13.0, 26.0),
+    "monthly": (3.0, 6.0, 12.0),
+    "quarterly": (2.0, 4.0, 8.0),
+    "yearly": (2.0, 3.0, 5.0),
+}
+
+
+@dataclass(frozen=True)
+class History:
+    """N series over L periods as tensors, and the calendar of the L + H periods from the first on.
+
+    Series n has values from `first[n]` on; from `until[n]` on they are held out of training, for validation.
+    """
+
+    values: Tensor  # (N, L) float32
+    averages: Tensor  # (N, L, M) float32, above 0, the longest memory last
+    calendar: Tensor  # (L + H, F) float32
+    items: Tensor  # (N,) int64, rows of the embedding
+    first: NDArray[np.int64]  # (N,)
+    until: NDArray[np.int64]  # (N,)
+
+
+def history_of(
+    panel: Panel,
+    horizon: int,
+    typical: float,
+    items: NDArray[np.int64],
+    until: NDArray[np.int64] | None = None,
+) -> History:
+    """The history of a panel whose series have the embeddings `items` (N,) and the usual size `typical`."""
+    length = len(panel.dates)
+    dates = panel.frequency.dates(panel.dates[0], length + horizon)
+    return History(
+        values=torch.from_numpy(np.ascontiguousarray(panel.values, dtype=np.float32)),
+        averages=torch.from_numpy(averages(panel.values, panel.first, typical, panel.frequency)),
+        calendar=torch.from_numpy(calendar_features(dates, panel.frequency)),
+        items=torch.from_numpy(items),
+        first=panel.first,
+        until=np.full(len(panel.ids), length, dtype=np.int64) if until is None else until,
+    )
+
+
+def averages(
+    values: NDArray[np.float32], first: NDArray[np.int64], typical: float, frequency: Frequency
+) -> NDArray[np.float32]:
+    """Recurrent averages of |y| after every period, (N, L) -> (N, L, M), always above 0.
+
+    Each is exponential over a memory of m periods from the series' first one on, and at the start drawn to half of
+    `typical`, as if that had been seen for one period:
+
+        s_t = λ s_{t-1} + |y_t|,   n_t = λ n_{t-1} + 1,   average_t = (s_t + typical / 2) / (n_t + 1),   λ = 1 - 1/m
+    """
+    memories = np.asarray(MEMORIES[frequency.name], dtype=np.float32)
+    decay = 1 - 1 / memories
+    total = np.zeros((len(values), len(memories)), dtype=np.float32)
+    count = np.zeros_like(total)
+    result = np.empty((values.shape[1], len(values), len(memories)), dtype=np.float32)
+    for t in range(values.shape[1]):
+        begun = (first <= t)[:, None]
+        total = np.where(begun, decay * total + np.abs(values[:, t, None]), total)
+        count = np.where(begun, decay * count + 1, count)
+        result[t] = (total + np.float32(typical / 2)) / (count + 1)
+    return np.ascontiguousarray(result.swapaxes(0, 1))
+
+
+def typical_size(panel: Panel) -> float:
+    """The usual size of a series: the median over series of their mean |y|, or 1 where nothing was ever sold."""
+    counts = np.maximum(len(panel.dates) - panel.first, 1)
+    means = np.abs(panel.values).sum(1, dtype=np.float64) / counts
+    sold = means[means > 0]
+    return float(np.median(sold)) if len(sold) else 1.0

@@ -1,0 +1,165 @@
+"""The forecasting network: a recurrent encoder of each series' history and a quantile head over the horizon.
+
+Every series shares one network. A series is read in units of its own level, a recurrent average of what was
+sold, so that large and small sellers look alike; the level itself is an input. At every period the head turns
+what the encoder remembers and the calendar of the H periods ahead into Q quantiles for each of them (the direct
+multi-horizon quantile forecast of Wen et al. 2017, arXiv 1711.11053).
+
+Legend: B rows, T steps, K origins, H horizon, F calendar features, M memories, D encoder output, Q quantiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import silu, softplus
+
+from recurra.cells import CELLS
+from recurra.errors import UsageError
+from recurra.forecasting.history import History
+from recurra.networks import Recurrent
+
+__all__ = ["ForecastNetwork", "answer", "check_levels", "remember"]
+
+LARGEST_LOG = 8.0  # a quantile is at most e^8 ≈ 3000 times the level: gradients stay finite
+
+
+class ForecastNetwork(nn.Module):
+    """Reads scaled history step by step and answers with quantiles in units of the level.
+
+    Parameters
+    ----------
+    items: how many series have an embedding of their own; number 0 stands for any other.
+    features: F, calendar features of a period.
+    memories: M, averages of each series; the last one is its level.
+    horizon: H, periods ahead.
+    quantiles: Q, how many quantiles, in rising order; the middle one is the anchor.
+    cell: name of a cell in `recurra.cells`, in any case.
+
+    Raises UsageError for an unknown cell.
+    """
+
+    def __init__(
+        self,
+        *,
+        items: int,
+        features: int,
+        memories: int,
+        horizon: int,
+        quantiles: int,
+        cell: str = "lstm",
+        hidden_size: int = 64,
+        layers: int = 2,
+        embedding_size: int = 16,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        kinds = {kind.__name__.lower(): kind for kind in CELLS}
+        if cell.lower() not in kinds:
+            raise UsageError("there is no such cell", value=cell, hint=f"Use one of {', '.join(kinds)}.")
+        kind: Any = kinds[cell.lower()]
+        self.horizon, self.quantiles = horizon, quantiles
+        self.embedding = nn.Embedding(items + 1, embedding_size)
+        sizes = [2 + memories + features + embedding_size, *[hidden_size] * layers]
+        self.encoder = Recurrent(
+            [kind(sizes[i], sizes[i + 1]) for i in range(layers)], dropout=dropout if layers > 1 else 0.0
+        )
+        width = self.encoder.output_size
+        self.dropout = nn.Dropout(dropout)
+        self.from_context = nn.Linear(width + embedding_size + 1, width)
+        self.from_calendar = nn.Linear(features, width, bias=False)
+        self.from_distance = nn.Parameter(torch.empty(horizon, width))
+        self.hidden = nn.Linear(width, width)
+        self.out = nn.Linear(width, quantiles)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        nn.init.normal_(self.from_distance, std=0.1)
+
+    def initial_state(self, batch_size: int) -> Any:
+        """The state of series that begin."""
+        return self.encoder.initial_state(batch_size)
+
+    def encode(
+        self, y: Tensor, averages: Tensor, calendar: Tensor, item: Tensor, state: Any
+    ) -> tuple[Tensor, Any]:
+        """Read y (B, T), averages (B, T, M) and calendar (B, T, F) of items (B,).
+
+        Returns the outputs (B, T, D) and the state after.
+        """
+        who = self.embedding(item)[:, None].expand(-1, y.shape[1], -1)
+        level = averages[..., -1]
+        ratio = y / level
+        size = torch.sign(ratio) * torch.log1p(ratio.abs())
+        tempo = torch.log(averages[..., :-1] / level[..., None])
+        columns = [size[..., None], (y > 0).to(y.dtype)[..., None], _log_level(level), tempo, calendar, who]
+        outputs, state = self.encoder(torch.cat(columns, -1), state)
+        return outputs, state
+
+    def head(self, context: Tensor, level: Tensor, calendar: Tensor, item: Tensor) -> Tensor:
+        """Quantiles in units of the level, (B, K, H, Q), rising along Q.
+
+        From the encoder's outputs (B, K, D) at K origins, the levels there (B, K), the calendar of the periods
+        ahead of each (B, K, H, F) and the items (B,).
+        """
+        who = self.embedding(item)[:, None].expand(-1, context.shape[1], -1)
+        known = self.from_context(torch.cat([self.dropout(context), who, _log_level(level)], -1))
+        x = silu(known[:, :, None] + self.from_distance + self.from_calendar(calendar))
+        x = x + silu(self.hidden(x))
+        return _unlog(_rising(self.out(x)))
+
+
+def _log_level(level: Tensor) -> Tensor:
+    return 0.3 * torch.log(level)[..., None]
+
+
+def _rising(raw: Tensor) -> Tensor:
+    """Q free numbers as Q numbers that never fall: the middle one, and positive steps up and down from it."""
+    middle = raw.shape[-1] // 2
+    anchor, steps = raw[..., middle : middle + 1], softplus(raw)
+    up = anchor + steps[..., middle + 1 :].cumsum(-1)
+    down = anchor - steps[..., :middle].flip(-1).cumsum(-1).flip(-1)
+    return torch.cat([down, anchor, up], -1)
+
+
+def _unlog(x: Tensor) -> Tensor:
+    """The inverse of sign(r) log(1 + |r|)."""
+    return torch.sign(x) * torch.expm1(x.abs().clamp(max=LARGEST_LOG))
+
+
+@torch.no_grad()
+def remember(network: ForecastNetwork, history: History, rows: Tensor, origins: Sequence[int]) -> Tensor:
+    """What the encoder knows of series `rows` (V,) after the periods `origins` (K,): (V, K, D)."""
+    network.eval()
+    end = max(origins) + 1
+    found = []
+    for part in rows.split(256):
+        calendar = history.calendar[:end].expand(len(part), -1, -1)
+        read = (history.values[part, :end], history.averages[part, :end], calendar, history.items[part])
+        outputs, _ = network.encode(*read, network.initial_state(len(part)))
+        found.append(outputs[:, list(origins)])
+    return torch.cat(found)
+
+
+@torch.no_grad()
+def answer(
+    network: ForecastNetwork, context: Tensor, level: Tensor, calendar: Tensor, item: Tensor
+) -> Tensor:
+    """The forecast quantiles (V, H, Q) in units sold.
+
+    From contexts (V, D) and levels (V,) at the last period, the calendar (H, F) ahead and the items (V,).
+    """
+    network.eval()
+    blocks = []
+    for c, s, i in zip(context.split(1024), level.split(1024), item.split(1024), strict=True):
+        units = network.head(c[:, None], s[:, None], calendar.expand(len(c), 1, -1, -1), i)[:, 0]
+        blocks.append(units * s[:, None, None])
+    return torch.cat(blocks)
+
+
+def check_levels(levels: Sequence[float]) -> None:
+    """Raise UsageError unless `levels` rise strictly inside 0 … 1."""
+    if not levels or any(not 0 < level < 1 for level in levels) or list(levels) != sorted(set(levels)):
+        hint = "Give rising numbers between 0 and 1, such as (0.1, 0.5, 0.9)."
+        raise UsageError("the quantiles do not fit", value=tuple(levels), hint=hint)

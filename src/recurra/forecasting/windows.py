@@ -1,0 +1,168 @@
+"""Where the forecaster's batches come from, and what is learned from them.
+
+A batch is B rows of T successive periods. Each row walks through one series after another: a series is begun near
+its start, at a random offset, and read to its end over several batches with the state carried on; then the row
+takes the next series of a random order. So every batch mixes series and seasons, and the state is never cut short.
+
+Legend: B rows, T steps, N series, L periods of history, K origins, H horizon, F calendar features, M memories,
+Q quantiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recurra.forecasting.history import History
+from recurra.forecasting.network import ForecastNetwork, answer, remember
+
+__all__ = ["Batch", "QuantileProblem", "Windows", "pinball"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's data: rows to read, the origins in them to forecast from, and what came then."""
+
+    fresh: Tensor  # (B,) bool
+    y: Tensor  # (B, T)
+    averages: Tensor  # (B, T, M)
+    calendar: Tensor  # (B, T, F)
+    item: Tensor  # (B,)
+    origins: Tensor  # (K,) positions in 0 … T-1, the same for all rows
+    ahead: Tensor  # (B, K, H, F) calendar of the periods ahead
+    target: Tensor  # (B, K, H)
+    known: Tensor  # (B, K, H) bool, where the target is to be learned
+
+
+class Windows:
+    """Batches without end from a history; the place in it can be told and set, so that training can resume."""
+
+    def __init__(
+        self,
+        history: History,
+        *,
+        batch_size: int,
+        steps: int,
+        origins: int,
+        horizon: int,
+        strangers: float,
+        seed: int,
+    ) -> None:
+        self.history, self.steps, self.horizon, self.strangers = history, steps, horizon, strangers
+        self.origins = min(origins, steps)
+        self.generator = np.random.default_rng(seed)
+        series = len(history.first)
+        self.queue = np.zeros(0, dtype=np.int64)  # series still to come in this round
+        self.row = np.zeros(batch_size, dtype=np.int64)  # the series that each row reads
+        self.position = np.full(batch_size, history.values.shape[1], dtype=np.int64)  # and where it is
+        self.stranger = np.zeros(batch_size, dtype=bool)  # read as an unknown item
+        if series == 0:
+            raise ValueError("there are no series to train on")
+
+    def next(self) -> Batch:
+        """The next batch."""
+        history, length = self.history, self.history.values.shape[1]
+        fresh = self.position + 1 >= self.history.until[self.row]  # no origin is left with a target
+        for place in np.flatnonzero(fresh):
+            self._begin(int(place))
+        time = self.position[:, None] + np.arange(self.steps)
+        here = torch.from_numpy(np.minimum(time, length - 1))
+        row = torch.from_numpy(self.row)
+        inside = torch.from_numpy(time < length)
+        chosen = np.sort(self.generator.choice(self.steps, self.origins, replace=False))
+        origin = time[:, chosen]
+        ahead = origin[:, :, None] + np.arange(1, self.horizon + 1)
+        began, until = history.first[self.row][:, None, None], history.until[self.row][:, None, None]
+        known = (ahead < until) & (origin[:, :, None] >= began)
+        there = torch.from_numpy(np.minimum(ahead, length - 1))
+        item = torch.where(torch.from_numpy(self.stranger), 0, history.items[row])
+        batch = Batch(
+            fresh=torch.from_numpy(fresh),
+            y=torch.where(inside, history.values[row[:, None], here], 0.0),
+            averages=history.averages[row[:, None], here],
+            calendar=history.calendar[here],
+            item=item,
+            origins=torch.from_numpy(chosen),
+            ahead=history.calendar[torch.from_numpy(np.minimum(ahead, length + self.horizon - 1))],
+            target=history.values[row[:, None, None], there],
+            known=torch.from_numpy(known),
+        )
+        self.position += self.steps
+        return batch
+
+    def _begin(self, place: int) -> None:
+        if not len(self.queue):
+            self.queue = self.generator.permutation(len(self.history.first))
+        series, self.queue = int(self.queue[0]), self.queue[1:]
+        first, until = int(self.history.first[series]), int(self.history.until[series])
+        room = max(1, min(self.steps, until - first - self.steps))
+        self.row[place] = series
+        self.position[place] = min(first + int(self.generator.integers(room)), max(0, until - 2))
+        self.stranger[place] = self.generator.random() < self.strangers
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place in the data."""
+        return {
+            "generator": self.generator.bit_generator.state,
+            "queue": self.queue.copy(),
+            "row": self.row.copy(),
+            "position": self.position.copy(),
+            "stranger": self.stranger.copy(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a place that `state_dict` told."""
+        self.generator.bit_generator.state = state["generator"]
+        for name in ("queue", "row", "position", "stranger"):
+            current = getattr(self, name)
+            setattr(self, name, np.asarray(state[name], dtype=current.dtype).copy())
+
+
+def pinball(error: Tensor, levels: Tensor) -> Tensor:
+    """The pinball loss of errors y - q (…, Q) at probabilities `levels` (Q,): max(τ e, (τ - 1) e)."""
+    return torch.maximum(levels * error, (levels - 1) * error)
+
+
+class QuantileProblem:
+    """The pinball loss over all horizons and quantiles, a series weighing as the square root of its level.
+
+    In units of the level every series would weigh the same, in units sold the largest would drown the others; the
+    root between them measured best (docs/decisions/0003).
+    """
+
+    def __init__(self, history: History, horizon: int, levels: Tensor, validation: NDArray[np.int64]) -> None:
+        self.history, self.horizon, self.levels = history, horizon, levels
+        self.validation = validation  # (V,) series whose last H periods are held out
+        self.typical = float(history.averages[..., -1].sqrt().mean())
+
+    def initial_state(self, network: ForecastNetwork, batch_size: int) -> Any:
+        """The state of series that begin."""
+        return network.initial_state(batch_size)
+
+    def loss(self, network: ForecastNetwork, batch: Batch, state: Any) -> tuple[Tensor, Any]:
+        """The mean loss over what is known, and the state after the batch."""
+        outputs, state = network.encode(batch.y, batch.averages, batch.calendar, batch.item, state)
+        level = batch.averages[:, batch.origins, -1]
+        units = network.head(outputs[:, batch.origins], level, batch.ahead, batch.item)
+        error = (batch.target / level[..., None])[..., None] - units
+        losses = pinball(error, self.levels).mean(-1) * (level.sqrt() / self.typical)[..., None]
+        return torch.where(batch.known, losses, 0.0).sum() / batch.known.sum().clamp(min=1), state
+
+    def evaluate(self, network: ForecastNetwork) -> float | None:
+        """The weighted quantile loss over the held-out periods of the validation series; None without any."""
+        if not len(self.validation):
+            return None
+        history, rows = self.history, torch.from_numpy(self.validation)
+        start = history.values.shape[1] - self.horizon
+        level = history.averages[rows, start - 1, -1]
+        calendar = history.calendar[start : start + self.horizon]
+        context = remember(network, history, rows, [start - 1])[:, 0]
+        actual = history.values[rows, start:]
+        error = actual[..., None] - answer(network, context, level, calendar, history.items[rows])
+        return 2 * float(pinball(error, self.levels).mean(-1).sum()) / max(float(actual.abs().sum()), 1e-12)
