@@ -91,8 +91,8 @@ class Cell(nn.Module, ABC):
         """All steps of x (B, T, I): the outputs (B, T, O) and the state after each row's last step.
 
         `lengths` (B,) are in 0 … T: past its length a row's state stays, its output is zero, and x is never
-        read. `noise` is what `noise()` gave; in training it is drawn where it is not
-        given. Raises ValueError for shapes that do not fit.
+        read. `noise` is what `noise()` gave; in training it is drawn where it is not given. ValueError for shapes
+        that do not fit.
         """
         self._check(x, state, ("B", "T"))
         lengths = ragged.check(lengths, x)
@@ -120,7 +120,8 @@ class Cell(nn.Module, ABC):
         before, inner = state
         p = torch.cat([before, p], 1)
         if lengths is None:
-            return self.mix(p), p[:, x.shape[1] :], inner
+            # A copy, or a state of a few rows would hold the whole sequence in memory.
+            return self.mix(p), p[:, x.shape[1] :].clone(), inner
         last = lengths.unsqueeze(1) + torch.arange(self.window, device=x.device)
         return self.mix(p), p.gather(1, last.unsqueeze(-1).expand(-1, -1, p.shape[2])), inner
 
@@ -156,5 +157,5 @@ class LinearCell(Cell):
     def _scan(self, z: Tensor, inner: Any, lengths: Tensor | None, noise: Any) -> tuple[Tensor, Any]:
         a, b = self.coefficients(z)
         h = ops.linear_scan(a, b, inner, lengths)
-        last = torch.cat([inner.unsqueeze(1), h], 1)[:, -1]
+        last = torch.cat([inner.unsqueeze(1), h[:, -1:]], 1)[:, -1]  # h0 where there are no steps
         return ragged.fill(self.readout(z, h), lengths), last

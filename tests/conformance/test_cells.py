@@ -337,3 +337,11 @@ def test_a_state_of_other_rows_is_told(cell_class: Any, rows: int) -> None:
 def test_a_cell_that_lacks_its_recurrence_cannot_be_made() -> None:
     with pytest.raises(TypeError, match="recur"):
         Cell()  # type: ignore[abstract]
+
+
+def test_a_state_does_not_hold_the_sequence_in_memory(cell: Cell) -> None:
+    x = torch.randn(1, 500, I, dtype=next(cell.parameters()).dtype)
+    with torch.no_grad():
+        _, after = cell.sequence(x, cell.initial_state(1))
+    held = sum(leaf.untyped_storage().nbytes() for leaf in state.flatten(after).values())
+    assert held < x.nbytes / 4
