@@ -90,7 +90,7 @@ class Cell(nn.Module, ABC):
     ) -> tuple[Tensor, Any]:
         """All steps of x (B, T, I): the outputs (B, T, O) and the state after each row's last step.
 
-        `lengths` (B,) are in 0 … T: past its length a row's state stays, its output is zero and x is not read.
+        `lengths` (B,) are in 0 … T: past its length a row's state stays, its output is zero, x is not read.
         `noise` is what `noise()` gave; in training it is drawn where it is not given. Raises ValueError for
         shapes that do not fit.
         """
