@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 
 from recurra.forecasting import metrics
+from recurra.forecasting.backtest import Backtest, Score, Window
 from recurra.forecasting.baselines import same_season_quantiles
 from recurra.forecasting.calendar import FREQUENCIES
 from recurra.forecasting.data import Panel
 from recurra.forecasting.report import ReportContent, render_report, write_report
-from recurra.forecasting.report_backtest import BacktestContent, Score, Window, headline
+from recurra.forecasting.report_backtest import headline
 from recurra.forecasting.stock import plan_stock
 from recurra.reporting import plots
 from recurra.reporting.page import Html
@@ -77,7 +78,7 @@ def content(
     return ReportContent(panel, dates[length:], LEVELS, quantiles, paths.mean(axis=1), paths)
 
 
-def backtest(report: ReportContent, *, own: float | None = None) -> BacktestContent:
+def backtest(report: ReportContent, *, own: float | None = None) -> Backtest:
     panel, horizon = report.panel, len(report.future)
     past, actual = panel.values[:, :-horizon], panel.values[:, -horizon:]
     quantiles, mean = same_season_quantiles(past, panel.first, horizon, panel.frequency.season, LEVELS)
@@ -89,7 +90,7 @@ def backtest(report: ReportContent, *, own: float | None = None) -> BacktestCont
         Score("nothing known", float("nan"), float("nan"), float("nan"), float("nan")),
     ]
     window = Window(panel.ids, panel.dates[-horizon:], actual, quantiles, mean)
-    return BacktestContent(scores, horizon, 2, metrics.calibration(actual, report.quantiles, LEVELS), window)
+    return Backtest(scores, horizon, 2, metrics.calibration(actual, report.quantiles, LEVELS), window)
 
 
 def planned(report: ReportContent, **arguments: Any) -> ReportContent:
@@ -209,7 +210,7 @@ def test_empty_shelves_are_said_to_be_assumed() -> None:
 )
 def test_the_backtest_says_who_won_and_does_not_flatter(own: float, words: str) -> None:
     scores = [Score("recurra", own, 1, 0.8, 0), Score("naive", 2.0, 1, 1, 0), Score("weekday", 1.0, 1, 1, 0)]
-    sentence = headline(BacktestContent(scores, horizon=7))
+    sentence = headline(Backtest(scores, horizon=7))
     assert words in sentence
     assert bool(words) == bool(sentence)
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 import recurra
 from recurra.forecasting import report_backtest, report_plan
+from recurra.forecasting.backtest import Backtest
 from recurra.forecasting.data import Panel
-from recurra.forecasting.report_backtest import BacktestContent
 from recurra.forecasting.stock import StockPlan, protection_demand
 from recurra.forecasting.wording import day, period_name, periods, plural
 from recurra.reporting import page, plots
@@ -53,7 +53,7 @@ class ReportContent:
     paths: Array
     joint: bool = False
     plan: StockPlan | None = None
-    backtest: BacktestContent | None = None
+    backtest: Backtest | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
     command: str | None = None
     notes: Sequence[str] = ()

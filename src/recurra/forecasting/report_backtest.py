@@ -4,61 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recurra.forecasting.backtest import INTERVAL, Backtest, Score, Window
 from recurra.forecasting.data import Panel
 from recurra.forecasting.metrics import Calibration
 from recurra.forecasting.wording import day, periods, plural
 from recurra.reporting import page, plots
 from recurra.reporting.page import Fact, Html, element, number, paragraph, percent
 
-__all__ = ["BacktestContent", "Score", "Window", "body", "headline", "tile"]
+__all__ = ["body", "headline", "tile"]
 
 Array = NDArray[Any]
 
 PICTURES = 4
-INTERVAL = 0.8
 
 
-@dataclass(frozen=True)
-class Score:
-    """One method's scores, as `metrics.py` defines them; coverage is that of the central 80% range."""
-
-    name: str
-    weighted_quantile_loss: float
-    rmsse: float
-    coverage: float
-    bias: float
-    seconds: float | None = None
-
-
-@dataclass(frozen=True)
-class Window:
-    """One origin: `ids` (n of the panel's), `dates` (H,), `actual` (n, H), and what was forecast."""
-
-    ids: Sequence[str]
-    dates: Array
-    actual: Array
-    quantiles: Array
-    mean: Array
-
-
-@dataclass(frozen=True)
-class BacktestContent:
-    """A backtest of `origins` windows of `horizon` periods; `scores`: the model's, then the baselines'."""
-
-    scores: Sequence[Score]
-    horizon: int
-    origins: int = 1
-    calibration: Calibration | None = None
-    window: Window | None = None
-
-
-def headline(backtest: BacktestContent) -> str:
+def headline(backtest: Backtest) -> str:
     """Say in a sentence whether the model beat the best baseline."""
     gain, name = _gain(backtest)
     if not math.isfinite(gain):
@@ -75,13 +40,13 @@ def headline(backtest: BacktestContent) -> str:
     )
 
 
-def tile(backtest: BacktestContent) -> Fact:
+def tile(backtest: Backtest) -> Fact:
     """Return the headline number: the model's loss against the best baseline's."""
     gain, name = _gain(backtest)
     return Fact("Loss in the backtest", percent(-gain, signed=True), f"against {name}; lower is better")
 
 
-def body(backtest: BacktestContent, panel: Panel, levels: Sequence[float]) -> Html:
+def body(backtest: Backtest, panel: Panel, levels: Sequence[float]) -> Html:
     """Return the section: the outcome in words, scores beside one another, calibration, an example."""
     span = periods(panel.frequency, backtest.horizon)
     model = backtest.scores[0]
@@ -105,7 +70,7 @@ def body(backtest: BacktestContent, panel: Panel, levels: Sequence[float]) -> Ht
     return page.join(blocks)
 
 
-def _gain(backtest: BacktestContent) -> tuple[float, str]:
+def _gain(backtest: Backtest) -> tuple[float, str]:
     """How much lower the model's loss is than the best baseline's, as a share, and that baseline's name."""
     model, *baselines = backtest.scores
     known = [score for score in baselines if score.weighted_quantile_loss > 0]
@@ -125,7 +90,7 @@ def _bias(model: Score) -> str:
     )
 
 
-def _coverage(backtest: BacktestContent) -> str:
+def _coverage(backtest: Backtest) -> str:
     held = backtest.scores[0].coverage
     if not math.isfinite(held):
         return ""
@@ -145,7 +110,7 @@ def _on_the_ends(calibration: Calibration | None) -> float:
     return float((calibration.at_or_below - calibration.below)[ends].sum())
 
 
-def _pictures(backtest: BacktestContent) -> Html:
+def _pictures(backtest: Backtest) -> Html:
     names = [score.name for score in backtest.scores]
     losses = [score.weighted_quantile_loss for score in backtest.scores]
     alt = "Weighted quantile loss: " + ", ".join(
@@ -166,7 +131,7 @@ def _pictures(backtest: BacktestContent) -> Html:
     return page.grid((element("div", column) for column in columns), "side")
 
 
-def _scores(backtest: BacktestContent) -> Html:
+def _scores(backtest: Backtest) -> Html:
     columns = ("Method", "Loss", "RMSSE", "Inside the 80% range", "Bias", "Seconds")
     rows = (
         [
