@@ -59,6 +59,15 @@ def test_the_network_ends_with_the_weights_of_its_best_evaluation() -> None:
     assert int(network.seen) == outcome.best_step
 
 
+def test_evaluating_does_not_change_the_training(tmp_path: Path) -> None:
+    losses = []
+    for every in (1, 100):
+        run(Recipe(steps=10, warmup=2, evaluate_every=every), tmp_path / str(every))
+        rows = (tmp_path / str(every) / "metrics.jsonl").read_text().splitlines()
+        losses.append([json.loads(row)["loss"] for row in rows])
+    assert losses[0] == losses[1]
+
+
 def test_patience_stops_early() -> None:
     _, outcome = run(Recipe(steps=400, warmup=2, evaluate_every=5, learning_rate=0.5, patience=2))
     assert outcome.stopped == "patience"

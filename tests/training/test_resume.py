@@ -67,6 +67,17 @@ def test_resumed_is_never_stopped(tmp_path: Path, deaths: list[int]) -> None:
     assert metrics(killed) == metrics(tmp_path / "whole")
 
 
+def test_the_best_and_the_patience_are_resumed(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, steps=400, learning_rate=0.5, warmup=2, evaluate_every=5, patience=2)
+    whole, expected = run(recipe)
+    assert expected.stopped == "patience"
+    with pytest.raises(Killed):  # between the two evaluations without improvement
+        train(Echo(), EchoProblem(), Dying(expected.steps - 2), recipe, folder=tmp_path)
+    network, outcome = run(recipe, tmp_path, resume=True)
+    assert replace(outcome, seconds=0) == replace(expected, seconds=0)
+    assert weights(network) == weights(whole)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
 def test_sigkill_at_random_moments(tmp_path: Path) -> None:
