@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from recurra.errors import UsageError
 from recurra.forecasting.baselines import same_season_quantiles, seasonal_naive_quantiles
 from recurra.forecasting.data import Panel
-from recurra.forecasting.forecaster import QUANTILES, Forecaster
+from recurra.forecasting.forecast import QUANTILES
+from recurra.forecasting.forecaster import Forecaster
 from recurra.forecasting.metrics import (
     Calibration,
     bias,
@@ -70,6 +71,14 @@ class Backtest:
     origins: int = 1
     calibration: Calibration | None = None
     window: Window | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The scores as plain values, for `--json`; a score that is not defined is None."""
+        scores = [
+            {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in vars(score).items()}
+            for score in self.scores
+        ]
+        return {"horizon": self.horizon, "origins": self.origins, "scores": scores}
 
 
 def backtest(

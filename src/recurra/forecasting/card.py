@@ -19,9 +19,11 @@ def card(forecaster: Forecaster, fitted: Mapping[str, Any]) -> str:
     best = outcome["best_loss"]
     quality = "none held out" if best is None else f"{best:.4f} at step {outcome['best_step']}"
     notes = "\n".join(f"- {note}" for note in fitted["notes"])
+    periods = f"{forecaster.horizon} {fitted['rhythm']['name']} periods"
+    effort = f"{outcome['steps']} steps, {outcome['seconds']:.0f} s, ended by: {outcome['stopped']}"
     return f"""# A recurra forecaster
 
-Forecasts {forecaster.horizon} {fitted["rhythm"]["name"]} periods of {len(fitted["series"]):,} series, after {fitted["end"]}.
+Forecasts {periods} of {len(fitted["series"]):,} series, after {fitted["end"]}.
 
     import recurra
     model = recurra.load("this folder")
@@ -30,7 +32,7 @@ Forecasts {forecaster.horizon} {fitted["rhythm"]["name"]} periods of {len(fitted
 | | |
 | --- | --- |
 | network | {forecaster.layers} × {forecaster.cell.upper()}({forecaster.hidden_size}), direct quantile head |
-| training | {outcome["steps"]} steps, {outcome["seconds"]:.0f} s, ended by: {outcome["stopped"]}, seed {forecaster.seed} |
+| training | {effort}, seed {forecaster.seed} |
 | weighted quantile loss on held-out periods | {quality} |
 | written by | recurra {__version__} |
 

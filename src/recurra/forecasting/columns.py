@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from recurra.errors import InputError, UsageError
 
-__all__ = ["Columns", "find_columns"]
+__all__ = ["Columns", "find_columns", "item_column"]
 
 # For each role, groups of names, the surest first: a group counts only if none before it matched.
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -111,6 +111,11 @@ def find_columns(
 
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def item_column(names: Sequence[str], *, file: object = None) -> str | None:
+    """Which of the columns `names` holds the item, None if none does; InputError where several might."""
+    return _guess("unique_id", list(names), names, file)
 
 
 def _named(names: Sequence[str], wanted: str, role: str, file: object) -> str:

@@ -43,7 +43,8 @@ class Quantiles:
         inside = low + np.clip(share, 0, 1) * (high - low)
         above = self._upper * np.log(np.minimum((1 - levels[-1]) / (1 - u), 1 / EXTREME))
         below = self._lower * np.log(np.minimum(levels[0] / u, 1 / EXTREME))
-        return np.maximum(inside + np.maximum(above, 0) - np.maximum(below, 0), self.floor)
+        values_at = inside + np.maximum(above, 0) - np.maximum(below, 0)
+        return np.asarray(np.maximum(values_at, self.floor))
 
     def mean(self) -> Floats:
         """The mean of each row's distribution (…,): the integral of its quantile function."""
@@ -65,7 +66,7 @@ class Quantiles:
         upper, lower = np.maximum(self._upper[..., 0], 1e-12), np.maximum(self._lower[..., 0], 1e-12)
         top = 1 - (1 - self.levels[-1]) * np.exp(-over / upper)
         bottom = self.levels[0] * np.exp(-under / lower)
-        return np.where(over > 0, top, np.where(under > 0, bottom, inside))
+        return np.asarray(np.where(over > 0, top, np.where(under > 0, bottom, inside)))
 
     @property
     def _upper(self) -> Floats:

@@ -22,7 +22,7 @@ from recurra.errors import UsageError
 from recurra.forecasting.history import History
 from recurra.networks import Recurrent
 
-__all__ = ["ForecastNetwork", "answer", "check_levels", "remember"]
+__all__ = ["ForecastNetwork", "answer", "remember"]
 
 LARGEST_LOG = 8.0  # a quantile is at most e^8 ≈ 3000 times the level: gradients stay finite
 
@@ -134,7 +134,7 @@ def remember(network: ForecastNetwork, history: History, rows: Tensor, origins: 
     network.eval()
     end = max(origins) + 1
     found = []
-    for part in rows.split(256):
+    for part in torch.split(rows, 256):
         calendar = history.calendar[:end].expand(len(part), -1, -1)
         read = (history.values[part, :end], history.averages[part, :end], calendar, history.items[part])
         outputs, _ = network.encode(*read, network.initial_state(len(part)))
@@ -152,14 +152,7 @@ def answer(
     """
     network.eval()
     blocks = []
-    for c, s, i in zip(context.split(1024), level.split(1024), item.split(1024), strict=True):
+    for c, s, i in zip(*(torch.split(x, 1024) for x in (context, level, item)), strict=True):
         units = network.head(c[:, None], s[:, None], calendar.expand(len(c), 1, -1, -1), i)[:, 0]
         blocks.append(units * s[:, None, None])
     return torch.cat(blocks)
-
-
-def check_levels(levels: Sequence[float]) -> None:
-    """Raise UsageError unless `levels` rise strictly inside 0 … 1."""
-    if not levels or any(not 0 < level < 1 for level in levels) or list(levels) != sorted(set(levels)):
-        hint = "Give rising numbers between 0 and 1, such as (0.1, 0.5, 0.9)."
-        raise UsageError("the quantiles do not fit", value=tuple(levels), hint=hint)

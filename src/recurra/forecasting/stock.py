@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recurra.errors import MissingExtraError, UsageError
+from recurra.forecasting.calendar import Frequency
 from recurra.forecasting.inventory import read_inventory
 
 try:
@@ -30,7 +31,15 @@ try:
 except ImportError as error:
     raise MissingExtraError.of("narwhals", "tables") from error
 
-__all__ = ["StockPlan", "order_up_to_level", "paths_needed", "plan_stock", "protection_demand"]
+__all__ = [
+    "StockPlan",
+    "check_plan",
+    "default_review",
+    "order_up_to_level",
+    "paths_needed",
+    "plan_stock",
+    "protection_demand",
+]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -141,6 +150,11 @@ def check_plan(lead_time: int, review: int, service_level: float, *, horizon: in
             f"{samples} sample paths are too few for a service level of {service_level:g}",
             hint=f"Draw at least {fewest}; {paths_needed(service_level)} give a steady answer.",
         )
+
+
+def default_review(frequency: Frequency) -> int:
+    """How often one orders unless told otherwise: daily data every 7 periods, hourly every 24, others every one."""
+    return frequency.season if frequency.name in ("daily", "hourly") else 1
 
 
 def paths_needed(service_level: float) -> int:

@@ -1,0 +1,119 @@
+"""Options that several verbs share, and how a verb ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recurra.console import Console
+from recurra.errors import RecurraError, UsageError
+
+__all__ = [
+    "Cancellations",
+    "Cell",
+    "Checkpoint",
+    "DateColumn",
+    "DateFormat",
+    "Frequency",
+    "Horizon",
+    "ItemColumn",
+    "Json",
+    "MaxSeconds",
+    "Negative",
+    "QuantityColumn",
+    "SalesFile",
+    "Seed",
+    "Steps",
+    "role_columns",
+    "verb",
+]
+
+DATA = "The data"
+TRAINING = "Training"
+
+SalesFile = Annotated[
+    Path, typer.Argument(help="Sales: CSV, TSV, JSON Lines or Parquet; .gz, .xz and .bz2 are fine.")
+]
+Horizon = Annotated[int, typer.Option("--horizon", min=1, help="Periods to forecast.")]
+ItemColumn = Annotated[
+    str | None,
+    typer.Option("--item", help="Column of the item.", rich_help_panel=DATA, show_default="guessed"),
+]
+DateColumn = Annotated[
+    str | None,
+    typer.Option("--date", help="Column of the date.", rich_help_panel=DATA, show_default="guessed"),
+]
+QuantityColumn = Annotated[
+    str | None,
+    typer.Option("--quantity", help="Column of the quantity.", rich_help_panel=DATA, show_default="guessed"),
+]
+Frequency = Annotated[
+    str | None,
+    typer.Option(
+        help="hourly, daily, weekly, monthly, quarterly or yearly.",
+        rich_help_panel=DATA,
+        show_default="inferred",
+    ),
+]
+DateFormat = Annotated[
+    str | None,
+    typer.Option(help="How dates are written, such as %d/%m/%Y.", rich_help_panel=DATA, show_default="found"),
+]
+Negative = Annotated[
+    str,
+    typer.Option(
+        help="Periods with more returns than sales: 'returns' is 0, or 'keep'.", rich_help_panel=DATA
+    ),
+]
+Cancellations = Annotated[
+    str,
+    typer.Option(
+        help="Lines of invoices C…: 'pair' with the sales they cancel, or 'keep'.", rich_help_panel=DATA
+    ),
+]
+Cell = Annotated[str, typer.Option(help="The recurrent cell: lstm, gru, ….", rich_help_panel=TRAINING)]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Training steps.", rich_help_panel=TRAINING, show_default="by the size of the data"
+    ),
+]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option(
+        min=0.001, help="End training after this time with the best so far.", rich_help_panel=TRAINING
+    ),
+]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(help="A folder: a run that was killed goes on from there.", rich_help_panel=TRAINING),
+]
+Seed = Annotated[
+    int, typer.Option(min=0, help="The same seed gives the same result.", rich_help_panel=TRAINING)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
+
+
+def role_columns(item: str | None, date: str | None, quantity: str | None) -> dict[str, str] | None:
+    """The columns that were named, by role; None if none was."""
+    named = {"unique_id": item, "ds": date, "y": quantity}
+    return {role: name for role, name in named.items() if name is not None} or None
+
+
+@contextmanager
+def verb(as_json: bool) -> Iterator[Console]:
+    """Give a verb its console, and turn an error into a line and an exit code."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    console = Console(as_json=as_json)
+    try:
+        yield console
+    except RecurraError as error:
+        raise typer.Exit(console.error(error)) from error
+    except KeyboardInterrupt as error:
+        console.error(UsageError("interrupted, and nothing was kept"))
+        raise typer.Exit(130) from error

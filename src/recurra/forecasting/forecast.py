@@ -1,0 +1,117 @@
+"""A forecast of many series: their distributions, joint paths out of them, and the tables and plans made of those."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from recurra.errors import UsageError
+from recurra.forecasting.calendar import Frequency
+from recurra.forecasting.data import date_column
+from recurra.forecasting.distribution import Copula, Quantiles, normal_cdf
+from recurra.forecasting.stock import StockPlan, check_plan, default_review, paths_needed, plan_stock
+
+__all__ = ["LEVELS", "QUANTILES", "Forecast"]
+
+# The probabilities that the network learns; any others are read off between and beyond them.
+LEVELS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is expected of N series in the H periods ahead.
+
+    Attributes
+    ----------
+    ids: the names of the series.
+    dates: (H,) the periods ahead.
+    quantiles: the distribution of each series in each period, (N, H, Q) at LEVELS.
+    copula: how periods and series hang together.
+    frequency: of the periods.
+    whole: quantities are whole numbers, in paths and plans too.
+    seed: what paths are drawn with unless told otherwise.
+    """
+
+    ids: tuple[str, ...]
+    dates: NDArray[np.datetime64]
+    quantiles: Quantiles
+    copula: Copula
+    frequency: Frequency
+    whole: bool
+    seed: int
+
+    def at(self, levels: Sequence[float]) -> NDArray[np.float64]:
+        """The quantiles at probabilities `levels`, (N, H, len(levels)); UsageError for levels that do not fit."""
+        if not levels or any(not 0 < level < 1 for level in levels) or list(levels) != sorted(set(levels)):
+            hint = "Give rising numbers between 0 and 1, such as (0.1, 0.5, 0.9)."
+            raise UsageError("the quantiles do not fit", value=tuple(levels), hint=hint)
+        shape = (*self.quantiles.values.shape[:2], len(levels))
+        return self.quantiles.at(np.broadcast_to(np.asarray(levels, dtype=np.float64), shape))
+
+    def draw(self, paths: int, seed: int | None = None, *, periods: int | None = None) -> NDArray[np.float32]:
+        """Joint sample paths (N, paths, periods) of the first `periods`, or of all."""
+        seed = self.seed if seed is None else seed
+        periods = periods or len(self.dates)
+        drawn = np.empty((len(self.ids), paths, periods), dtype=np.float32)
+        for start in range(0, len(self.ids), 64):
+            part = slice(start, start + 64)
+            u = normal_cdf(self.copula.draw(self.ids[part], paths, seed)[..., :periods])
+            values = replace(self.quantiles, values=self.quantiles.values[part, :periods])
+            drawn[part] = values.at(u.swapaxes(1, 2)).swapaxes(1, 2)
+        return np.rint(drawn) if self.whole else drawn
+
+    def table(self, levels: Sequence[float] = QUANTILES) -> pl.DataFrame:
+        """The columns unique_id, ds, mean and one for each level, such as q0.1; a row for each series and period."""
+        values = self.at(levels)
+        columns = {"mean": self.quantiles.mean().ravel()}
+        columns |= {f"q{level:g}": values[..., i].ravel() for i, level in enumerate(levels)}
+        rows = [self._names(len(self.dates)), date_column(np.tile(self.dates, len(self.ids)))]
+        return pl.DataFrame([*rows, *(pl.Series(name, column) for name, column in columns.items())])
+
+    def paths_table(self, paths: int, seed: int | None = None) -> pl.DataFrame:
+        """Joint paths as the columns unique_id, path (0 … paths - 1), ds and y."""
+        if isinstance(paths, bool) or not isinstance(paths, int) or paths < 1:
+            raise UsageError("paths must be a whole number, 1 or more", value=paths)
+        drawn, periods = self.draw(paths, seed), len(self.dates)
+        number = np.tile(np.repeat(np.arange(paths, dtype=np.int32), periods), len(self.ids))
+        dates = date_column(np.tile(self.dates, paths * len(self.ids)))
+        return pl.DataFrame(
+            [self._names(paths * periods), pl.Series("path", number), dates, pl.Series("y", drawn.ravel())]
+        )
+
+    def plan(
+        self,
+        *,
+        lead_time: int,
+        review: int | None = None,
+        service_level: float = 0.95,
+        on_hand: Any = 0,
+        on_order: Any = None,
+        seed: int | None = None,
+        backend: Any = "polars",
+    ) -> StockPlan:
+        """What to order now, as `Forecaster.plan_stock` says, in the data-frame library `backend`."""
+        review = default_review(self.frequency) if review is None else review
+        paths = paths_needed(service_level)
+        check_plan(lead_time, review, service_level, horizon=len(self.dates), samples=paths)
+        return plan_stock(
+            self.draw(paths, seed, periods=lead_time + review),
+            self.ids,
+            lead_time=lead_time,
+            review=review,
+            service_level=service_level,
+            on_hand=on_hand,
+            on_order=on_order,
+            whole=self.whole,
+            backend=backend,
+        )
+
+    def _names(self, each: int) -> pl.Series:
+        places = np.repeat(np.arange(len(self.ids)), each)
+        return pl.Series("unique_id", self.ids, dtype=pl.String).gather(places)

@@ -1,0 +1,114 @@
+"""What a fitted forecaster keeps in its model folder, and how it comes back from one that may be hostile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from recurra.errors import ModelError
+from recurra.forecasting.calendar import frequency_named
+from recurra.forecasting.card import card
+from recurra.forecasting.distribution import Copula
+from recurra.forecasting.forecast import LEVELS
+from recurra.training import Outcome
+
+if TYPE_CHECKING:
+    from recurra.forecasting.forecaster import Forecaster
+
+__all__ = ["Memory", "restore", "state"]
+
+Weights = Mapping[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Where N series stand after their last period `end`: what a forecast starts from."""
+
+    ids: tuple[str, ...]
+    items: NDArray[np.int64]  # (N,) rows of the embedding
+    context: NDArray[np.float32]  # (N, D) what the encoder knows
+    level: NDArray[np.float32]  # (N,) the unit of the forecast
+    end: np.datetime64
+
+
+def state(model: Forecaster) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]], str]:
+    """The fitted values, the arrays and the card of a forecaster."""
+    memory = model.memory_
+    fitted = {
+        "levels": list(LEVELS),
+        "items": list(model.items_),
+        "series": list(memory.ids),
+        "end": str(memory.end),
+        "rhythm": {"name": model.rhythm_.name, "anchor": model.rhythm_.anchor, "day": model.rhythm_.day},
+        "typical": model.typical_,
+        "nonnegative": model.nonnegative_,
+        "whole": model.whole_,
+        "shared": model.copula_.shared,
+        "notes": list(model.notes_),
+        "outcome": asdict(model.outcome_),
+    }
+    weights = {f"network.{name}": t.detach().numpy() for name, t in model.network_.state_dict().items()}
+    weights |= {"memory.items": memory.items, "memory.context": memory.context, "memory.level": memory.level}
+    return fitted, weights | {"copula.root": model.copula_.root}, card(model, fitted)
+
+
+def restore(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> None:
+    """Make `model`, whose arguments are set, fitted; raises ModelError for content that does not fit."""
+    model.check_arguments()
+    if tuple(fitted["levels"]) != LEVELS:
+        raise ModelError("the model's quantile levels are not those of this recurra", value=fitted["levels"])
+    rhythm = fitted["rhythm"]
+    named = frequency_named(rhythm["name"])
+    model.rhythm_ = replace(named, anchor=int(rhythm["anchor"]), day=int(rhythm["day"]))
+    model.items_ = tuple(map(str, fitted["items"]))
+    arrays = {name.removeprefix("network."): w for name, w in weights.items() if name.startswith("network.")}
+    with torch.device("meta"):  # sizes come from config.json: nothing is allocated before they are checked
+        network = model.make_network(len(model.items_), model.rhythm_)
+    for name, tensor in network.state_dict().items():
+        _array(arrays, name, tuple(tensor.shape), np.float32)
+    if unknown := sorted(arrays.keys() - network.state_dict().keys()):
+        raise ModelError("the network has no such weights", value=unknown[0])
+    network.load_state_dict({name: torch.from_numpy(w) for name, w in arrays.items()}, assign=True)
+    model.network_ = network.eval().requires_grad_(False)
+    root = _array(weights, "copula.root", (model.horizon, model.horizon), np.float64)
+    shared = float(fitted["shared"])
+    if not 0 <= shared < 1:
+        raise ModelError("the correlation between series must lie in 0 … 1", value=shared)
+    model.copula_ = Copula(root, shared)
+    model.memory_ = _memory(model, fitted, weights)
+    model.typical_ = float(fitted["typical"])
+    if not 0 < model.typical_ < np.inf:
+        raise ModelError("the typical size of a series must be above 0", value=model.typical_)
+    model.nonnegative_, model.whole_ = bool(fitted["nonnegative"]), bool(fitted["whole"])
+    model.notes_ = tuple(map(str, fitted["notes"]))
+    model.outcome_ = Outcome(**fitted["outcome"])
+
+
+def _memory(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> Memory:
+    series = tuple(map(str, fitted["series"]))
+    size = len(series)
+    items = _array(weights, "memory.items", (size,), np.int64)
+    if size and not 0 <= items.min() <= items.max() <= len(model.items_):
+        raise ModelError("an item's number has no embedding", value=items.max())
+    width = model.network_.encoder.output_size
+    context = _array(weights, "memory.context", (size, width), np.float32)
+    level = _array(weights, "memory.level", (size,), np.float32)
+    end = np.datetime64(fitted["end"])
+    if np.isnat(end) or (level <= 0).any():
+        raise ModelError("the memory of the series is not sound", value=fitted["end"])
+    return Memory(series, items, context, level, end)
+
+
+def _array(
+    weights: Weights, name: str, shape: tuple[int, ...], dtype: type[np.generic]
+) -> np.ndarray[Any, Any]:
+    array = weights.get(name)
+    if array is None or array.shape != shape or array.dtype != dtype or not np.isfinite(array).all():
+        found = "nothing" if array is None else f"{array.dtype} {array.shape}"
+        raise ModelError(f"{name} must be {dtype.__name__} {shape}, all finite", value=found)
+    return array
