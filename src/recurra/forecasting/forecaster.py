@@ -17,9 +17,8 @@ from recurra.errors import InputError, MissingExtraError, UsageError
 
 try:
     import narwhals as nw
-    import polars as pl
 except ImportError as error:
-    raise MissingExtraError.of("polars or narwhals", "tables") from error
+    raise MissingExtraError.of("narwhals", "tables") from error
 try:
     import torch
 except ImportError as error:
@@ -294,6 +293,7 @@ class Forecaster(Estimator):
         )
 
     def make_network(self, items: int, frequency: Frequency) -> ForecastNetwork:
+        """An untrained network of this forecaster's arguments for a number of items."""
         return ForecastNetwork(
             items=items,
             features=calendar_features(np.array(["2000-01-01"], dtype="datetime64[s]"), frequency).shape[1],
