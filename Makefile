@@ -1,0 +1,47 @@
+# What a user, a developer and CI run; `make help` lists it. Needs make, Python 3.11 or later, and pip's way to PyPI.
+# Without a C++ compiler everything works too, slower (the extension is left out).
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CANDIDATES := python3.11 python3 python python3.12 python3.13 python3.14
+
+# A name may stand on the path and still not run (pyenv's shims), so each is asked for its version.
+PYTHON ?= $(shell for name in $(CANDIDATES); do \
+	if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$name; break; fi; done)
+
+.PHONY: help install forecast test check bench clean
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+help:  ## Say what can be made.
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+install: $(STAMP)  ## Make .venv with recurra and all that its tests need; edits to Python files take effect at once.
+
+# torch comes first and by its exact version: pip then takes the CPU build where one is at hand (constraints.txt).
+$(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/*)
+	@test -n "$(PYTHON)" || { echo 'recurra needs Python 3.11 or later: install it, or say make PYTHON=/path/to/python' >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+forecast: install  ## Forecast the shipped real sales; print, and write out/report.html.
+	$(BIN)/recurra forecast examples/online_retail_200.csv.gz --horizon 28 --lead-time 7 --service-level 0.95 --out out/
+
+test: install  ## Run all tests.
+	$(BIN)/python -m pytest
+
+check: install  ## Check style, types and who imports whom.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install  ## Print the figures of benchmarks/ that need no peer (benchmarks/README.md has the others).
+	$(BIN)/python benchmarks/startup.py
+
+clean:  ## Take away .venv and whatever was built or cached.
+	rm -rf $(VENV) build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
