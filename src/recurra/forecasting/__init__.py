@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+from recurra.errors import MissingExtraError
+
+# This is the room's only door, so every file behind it finds these packages.
+try:
+    import narwhals  # noqa: F401
+    import polars  # noqa: F401
+except ImportError as error:
+    raise MissingExtraError.of("polars or narwhals", "tables") from error
+try:
+    import torch  # noqa: F401
+except ImportError as error:
+    raise MissingExtraError.of("torch", "train") from error
+
 from recurra.forecasting.forecaster import Forecaster
 from recurra.forecasting.stock import StockPlan
 
