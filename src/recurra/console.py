@@ -1,23 +1,28 @@
 """What a person sees in a terminal: progress, tables, notes; and what a program sees: `--json` and exit codes.
 
 Results go to standard output, everything else to standard error. Progress shows only in a terminal.
-Exit codes: 0 done, 1 bad input, 2 usage, 3 interrupted with the best so far kept.
+Exit codes: 0 done, 1 bad input, 2 usage, 3 interrupted with the best so far kept,
+130 interrupted before there was anything to keep.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from recurra.errors import RecurraError
 
-__all__ = ["DONE", "INTERRUPTED", "Console", "Progress", "progress"]
+__all__ = ["DONE", "INTERRUPTED", "STOPPED", "Console", "Progress", "progress"]
 
 DONE = 0
 INTERRUPTED = 3
+STOPPED = 130  # as shells say it of a command that Ctrl-C ended
+PIPE_WIDTH = 1000
+LONGEST_NAME = 48
 
 
 class Progress(Protocol):
@@ -68,43 +73,71 @@ class Console:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
+        self.notes: list[str] = []
 
     def note(self, text: str) -> None:
-        """Say one line on standard error: a guess made, a file written."""
+        """Tell a decision or a warning: a line on standard error, or one of the document's `notes`."""
+        self.notes.append(text)
+        self.say(f"· {text}")
+
+    def say(self, text: str) -> None:
+        """Tell a person, on standard error, what the document of `--json` holds elsewhere."""
         if not self.as_json:
-            print(text, file=sys.stderr)
+            print(_printable(text), file=sys.stderr)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Print a table; the first column is text, the others are aligned right."""
+        """Print a table; the first column is text, the others are aligned right and never cut.
+
+        In a terminal that is too narrow, headers and the first column are wrapped; a pipe has no width.
+        """
         if self.as_json:
             return
         from rich.console import Console as RichConsole
         from rich.table import Table
 
-        table = Table(title=title, title_justify="left")
+        cells = [[_cell(value) for value in row] for row in rows]
+        table = Table()
         for number, column in enumerate(columns):
-            table.add_column(column, justify="left" if number == 0 else "right")
-        for row in rows:
-            table.add_row(*(_cell(value) for value in row))
-        RichConsole(width=None if sys.stdout.isatty() else 110).print(table)
+            if number == 0:
+                table.add_column(column, overflow="fold")
+            else:
+                widest = max((len(row[number]) for row in cells), default=0)
+                table.add_column(column, justify="right", min_width=widest)
+        for row in cells:
+            table.add_row(*row)
+        # Names come from the data: they are no markup and no emoji codes.
+        width = None if sys.stdout.isatty() else PIPE_WIDTH
+        console = RichConsole(width=width, markup=False, emoji=False, highlight=False)
+        print(_printable(title))
+        console.print(table, crop=False)
 
-    def result(self, document: dict[str, Any]) -> None:
-        """Print the verb's result as JSON when `--json` was asked for."""
-        if self.as_json:
-            print(json.dumps(document, ensure_ascii=False, allow_nan=False))
+    def result(self, document: Mapping[str, Any]) -> None:
+        """Print the verb's result as JSON, with its notes, when `--json` was asked for."""
+        self._print_json(document)
 
     def error(self, error: RecurraError) -> int:
         """Print the error where it belongs and return the exit code."""
-        if self.as_json:
-            print(json.dumps({"error": error.as_dict()}, ensure_ascii=False))
-        else:
-            print(f"recurra: {error}", file=sys.stderr)
+        self._print_json({"error": error.as_dict()})
+        self.say(f"recurra: {error}")
         return error.exit_code
+
+    def _print_json(self, document: Mapping[str, Any]) -> None:
+        if self.as_json:
+            # ASCII with escapes passes through every encoding that a pipe may have.
+            print(json.dumps({"notes": self.notes, **document}, allow_nan=False))
+
+
+def _printable(text: str) -> str:
+    """The text without control characters, which could move the cursor or hide what was printed."""
+    return "".join(c if c.isprintable() else "�" for c in text)
 
 
 def _cell(value: object) -> str:
-    if value is None:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
     if isinstance(value, float):
         return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    text = _printable(str(value))
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 
 __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line and exit with its code: 0 done, 1 bad input, 2 usage, 3 interrupted, best kept."""
+    """Run the command line and exit with its code, which `recurra.console` explains."""
     from recurra.cli.app import app
 
-    # A window that closes on us (`recurra … | head`) is no error worth a traceback.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the terminal's encoding lacks must not cost the result.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app(prog_name="recurra")
+        app(prog_name="recurra", standalone_mode=True)
+    except SystemExit as end:
+        sys.exit(_flushed(end.code))
+
+
+def _flushed(code: str | int | None) -> str | int | None:
+    """Flush what was printed; a reader that has gone (`recurra … | head -1`) is no error worth a traceback."""
+    try:
+        sys.stdout.flush()
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
+        # What Python still holds for the closed pipe goes nowhere, also when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code

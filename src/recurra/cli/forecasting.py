@@ -1,11 +1,16 @@
-"""`recurra forecast`, `recurra backtest`, `recurra train forecaster`."""
+"""`recurra forecast`, `recurra backtest`, `recurra train forecaster`.
+
+What the verbs share, such as the columns, is declared for each and read from the context (`_untrained`, `_trained`).
+"""
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,21 +26,34 @@ __all__ = ["backtest", "forecast", "train_forecaster"]
 
 STOCK = "The order plan"
 ROWS = 10  # of a table in the terminal; the files hold all
+HORIZON = 28
+READING = ("frequency", "date_format", "negative", "cancellations")
 
 
 def forecast(
+    context: typer.Context,
     file: o.SalesFile,
     horizon: Annotated[
         int | None, typer.Option(min=1, help="Periods to forecast.", show_default="28, or the model's")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for forecast.csv, plan.csv, report.html, ….")
+        Path | None,
+        typer.Option(
+            help="Folder for forecast.csv, forecast.parquet, plan.csv and report.html.",
+            show_default="none, only print",
+        ),
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="A model folder to use instead of training.")] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="A model folder to use instead of training.", show_default="none, train"),
+    ] = None,
     lead_time: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Periods from an order to its arrival; makes a plan.", rich_help_panel=STOCK
+            min=0,
+            help="Periods from an order to its arrival; makes a plan.",
+            rich_help_panel=STOCK,
+            show_default="none, no plan",
         ),
     ] = None,
     review: Annotated[
@@ -44,7 +62,7 @@ def forecast(
             min=1,
             help="Periods between two orders.",
             rich_help_panel=STOCK,
-            show_default="a day's or week's worth",
+            show_default="7 if daily, 24 if hourly, otherwise 1",
         ),
     ] = None,
     service_level: Annotated[
@@ -52,7 +70,11 @@ def forecast(
     ] = 0.95,
     on_hand: Annotated[
         Path | None,
-        typer.Option(help="File with item, on_hand and, if any, on_order.", rich_help_panel=STOCK),
+        typer.Option(
+            help="File with item, on_hand and, if any, on_order.",
+            rich_help_panel=STOCK,
+            show_default="nothing in stock",
+        ),
     ] = None,
     check: Annotated[
         bool, typer.Option("--backtest/--no-backtest", help="Train once more to test it on the last horizon.")
@@ -73,71 +95,56 @@ def forecast(
 ) -> None:
     """Forecast sales with uncertainty, and from that what to order now."""
     with o.verb(as_json) as console:
-        from recurra.forecasting import Forecaster
-        from recurra.forecasting.delivery import deliver, stock_terms
-        from recurra.sources.table import read_table
+        from recurra.forecasting.delivery import deliver, prepare_folder, stock_terms
 
-        data: dict[str, Any] = {
-            "columns": o.role_columns(item, date, quantity),
-            "frequency": frequency,
-            "date_format": date_format,
-            "negative": negative,
-            "cancellations": cancellations,
-        }
-        if model is not None:
-            forecaster = Forecaster.load(model).set_params(**data)
-            _same_horizon(forecaster, horizon)
-        else:
-            forecaster = Forecaster(horizon or 28, cell=cell, steps=steps, seed=seed, **data)
+        if lead_time is None and (unused := o.given(context, "review", "service_level", "on_hand")):
+            raise UsageError(f"{_option(unused[0])} is for an order plan", hint="Add --lead-time.")
+        forecaster = _untrained(context) if model is None else _trained(context, model)
         panel = forecaster.read(file)
         _notes(console, panel.notes)
-        terms = stock_terms(
-            forecaster,
-            panel,
-            lead_time=lead_time,
-            review=review,
-            service_level=service_level,
-            on_hand=None if on_hand is None else read_table(on_hand, say=console.note),
-        )
-        trained = model is None
-        if trained:
+        terms = None
+        if lead_time is not None:
+            terms = stock_terms(
+                forecaster, panel, lead_time, review, service_level, on_hand, say=console.note
+            )
+        if out is not None:
+            prepare_folder(out)
+        interrupted = False
+        if model is None:
             forecaster.fit(panel, max_seconds=max_seconds, checkpoint=checkpoint)
+            interrupted = _interrupted(forecaster, console)
         delivery = deliver(
             forecaster,
             panel,
             out,
             terms=terms,
-            trained=trained,
-            check=check and trained and not _interrupted(forecaster),
+            trained=model is None,
+            check=check and model is None and not interrupted,
             max_seconds=max_seconds,
             command=shlex.join(["recurra", *sys.argv[1:]]),
+            say=console.note,
         )
-        _notes(console, delivery.notes)
+        items = "1 item" if len(panel.ids) == 1 else f"{len(panel.ids):,} items"
+        order = ["order now"] if delivery.plan else []
         console.table(
-            f"Forecast of {panel.frequency.name} sales, {len(panel.ids):,} items, {forecaster.horizon} periods",
-            [
-                "item",
-                f"last {forecaster.horizon}",
-                "expected",
-                "10%",
-                "90%",
-                *(["order now"] if delivery.plan else []),
-            ],
+            f"Forecast of {panel.frequency.name} sales, {items}, {forecaster.horizon} periods",
+            ["item", f"last {forecaster.horizon}", "expected", "10%", "90%", *order],
             delivery.summary(ROWS),
         )
         if delivery.backtest is not None:
             _scores(console, delivery.backtest)
         for path in delivery.files:
-            console.note(f"Wrote {path}")
-        console.result(delivery.as_dict())
-        if trained and _interrupted(forecaster):
-            console.note("Training was interrupted; this is the best so far.")
+            console.say(f"Wrote {path}")
+        interrupted = interrupted or delivery.interrupted
+        console.result(delivery.as_dict() | {"interrupted": interrupted})
+        if interrupted:
             raise typer.Exit(INTERRUPTED)
 
 
 def backtest(
+    context: typer.Context,
     file: o.SalesFile,
-    horizon: o.Horizon = 28,
+    horizon: o.Horizon = HORIZON,
     origins: Annotated[int, typer.Option(min=1, help="How many horizons to go back.")] = 3,
     item: o.ItemColumn = None,
     date: o.DateColumn = None,
@@ -154,20 +161,9 @@ def backtest(
 ) -> None:
     """Say how good forecasts of the past would have been, beside the baselines."""
     with o.verb(as_json) as console:
-        from recurra.forecasting import Forecaster
         from recurra.forecasting.backtest import backtest as run
 
-        forecaster = Forecaster(
-            horizon,
-            cell=cell,
-            steps=steps,
-            seed=seed,
-            columns=o.role_columns(item, date, quantity),
-            frequency=frequency,
-            date_format=date_format,
-            negative=negative,  # type: ignore[arg-type]
-            cancellations=cancellations,  # type: ignore[arg-type]
-        )
+        forecaster = _untrained(context)
         panel = forecaster.read(file)
         _notes(console, panel.notes)
         result = run(forecaster, panel, origins=origins, max_seconds=max_seconds)
@@ -176,9 +172,10 @@ def backtest(
 
 
 def train_forecaster(
+    context: typer.Context,
     file: o.SalesFile,
     out: Annotated[Path, typer.Option(help="The model folder to write.")],
-    horizon: o.Horizon = 28,
+    horizon: o.Horizon = HORIZON,
     item: o.ItemColumn = None,
     date: o.DateColumn = None,
     quantity: o.QuantityColumn = None,
@@ -195,48 +192,71 @@ def train_forecaster(
 ) -> None:
     """Train a forecaster on a sales file and write it to a folder, for `recurra forecast --model`."""
     with o.verb(as_json) as console:
-        from recurra.forecasting import Forecaster
+        from recurra.forecasting.delivery import plain_facts, prepare_model_folder
 
-        forecaster = Forecaster(
-            horizon,
-            cell=cell,
-            steps=steps,
-            seed=seed,
-            columns=o.role_columns(item, date, quantity),
-            frequency=frequency,
-            date_format=date_format,
-            negative=negative,  # type: ignore[arg-type]
-            cancellations=cancellations,  # type: ignore[arg-type]
-        )
+        forecaster = _untrained(context)
         panel = forecaster.read(file)
         _notes(console, panel.notes)
+        prepare_model_folder(out)
         forecaster.fit(panel, max_seconds=max_seconds, checkpoint=checkpoint)
+        interrupted = _interrupted(forecaster, console)
         forecaster.save(out)
-        console.note(f"Wrote {out}")
-        console.result(
-            {"model": str(out), "notes": list(panel.notes), "training": forecaster.training_facts()}
-        )
-        if _interrupted(forecaster):
-            console.note("Training was interrupted; this is the best so far.")
+        console.say(f"Wrote {out}")
+        document = {"model": str(out), "training": plain_facts(forecaster), "interrupted": interrupted}
+        console.result(document)
+        if interrupted:
             raise typer.Exit(INTERRUPTED)
 
 
-def _interrupted(forecaster: Forecaster) -> bool:
-    return forecaster.outcome_.stopped == "interrupted"
+def _untrained(context: typer.Context) -> Forecaster:
+    from recurra.forecasting import Forecaster
+
+    given = context.params
+    settings = {name: given[name] for name in (*READING, "cell", "steps", "seed")}
+    columns = o.role_columns(given["item"], given["date"], given["quantity"])
+    return Forecaster(given["horizon"] or HORIZON, columns=columns, **settings)
 
 
-def _same_horizon(forecaster: Forecaster, horizon: int | None) -> None:
-    if horizon is not None and horizon != forecaster.horizon:
+def _trained(context: typer.Context, folder: Path) -> Forecaster:
+    """The model of a folder; it reads data as it was trained to, but for what the command line says."""
+    from recurra.forecasting import Forecaster
+
+    given = context.params
+    unused = o.given(context, "cell", "steps", "max_seconds", "checkpoint")
+    if given["check"]:
+        unused += o.given(context, "check")
+    if unused:
+        what = f"{_option(unused[0])} is for training, and --model brings a trained model"
+        raise UsageError(what, hint="Leave one of the two out.")
+    forecaster = Forecaster.load(folder)
+    if given["horizon"] not in (None, forecaster.horizon):
         raise UsageError(
             f"the model forecasts {forecaster.horizon} periods",
-            value=f"--horizon {horizon}",
-            hint="Leave it out.",
+            value=f"--horizon {given['horizon']}",
+            hint="Leave --horizon out, or train a model for it.",
         )
+    named = o.role_columns(given["item"], given["date"], given["quantity"])
+    columns = {**(forecaster.columns or {}), **(named or {})}
+    changed = {name: given[name] for name in o.given(context, *READING, "seed")}
+    return forecaster.set_params(columns=columns or None, **changed)
 
 
-def _notes(console: Console, notes: Any) -> None:
+def _option(parameter: str) -> str:
+    return "--backtest" if parameter == "check" else f"--{parameter.replace('_', '-')}"
+
+
+def _interrupted(forecaster: Forecaster, console: Console) -> bool:
+    """Whether Ctrl-C ended the training; if so, say it."""
+    outcome = forecaster.outcome_
+    if outcome.stopped != "interrupted":
+        return False
+    console.note(f"Training was interrupted after {outcome.steps} steps; this is the best so far.")
+    return True
+
+
+def _notes(console: Console, notes: Iterable[str]) -> None:
     for note in notes:
-        console.note(f"· {note}")
+        console.note(note)
 
 
 def _scores(console: Console, result: Backtest) -> None:
@@ -250,8 +270,8 @@ def _scores(console: Console, result: Backtest) -> None:
                 s.rmsse,
                 s.mase,
                 f"{s.coverage:.0%}",
-                f"{s.bias:+.1%}",
-                s.seconds,
+                f"{s.bias:+.1%}" if math.isfinite(s.bias) else None,
+                None if s.seconds is None else f"{s.seconds:.1f}",
             ]
             for s in result.scores
         ],

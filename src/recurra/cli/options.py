@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from recurra.console import Console
-from recurra.errors import RecurraError, UsageError
+from recurra.console import STOPPED, Console
+from recurra.errors import RecurraError
 
 __all__ = [
     "Cancellations",
@@ -29,6 +29,7 @@ __all__ = [
     "SalesFile",
     "Seed",
     "Steps",
+    "given",
     "role_columns",
     "verb",
 ]
@@ -94,7 +95,8 @@ Checkpoint = Annotated[
     typer.Option(help="A folder: a run that was killed goes on from there.", rich_help_panel=TRAINING),
 ]
 Seed = Annotated[
-    int, typer.Option(min=0, help="The same seed gives the same result.", rich_help_panel=TRAINING)
+    int,
+    typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same result.", rich_help_panel=TRAINING),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")]
 
@@ -103,6 +105,13 @@ def role_columns(item: str | None, date: str | None, quantity: str | None) -> di
     """The columns that were named, by role; None if none was."""
     named = {"unique_id": item, "ds": date, "y": quantity}
     return {role: name for role, name in named.items() if name is not None} or None
+
+
+def given(context: typer.Context, *names: str) -> list[str]:
+    """Which of the parameters `names` stand in the command line, rather than at their defaults."""
+    # Typer keeps the class of a parameter's source to itself; its names are Click's.
+    sources = {name: context.get_parameter_source(name) for name in names}
+    return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
 
 
 @contextmanager
@@ -114,6 +123,11 @@ def verb(as_json: bool) -> Iterator[Console]:
         yield console
     except RecurraError as error:
         raise typer.Exit(console.error(error)) from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # a full disk, a folder without the right to write
+        what = error.strerror or str(error) or type(error).__name__
+        raise typer.Exit(console.error(RecurraError(what, file=error.filename))) from error
     except KeyboardInterrupt as error:
-        console.error(UsageError("interrupted, and nothing was kept"))
-        raise typer.Exit(130) from error
+        console.error(RecurraError("interrupted, and nothing half-written was left behind"))
+        raise typer.Exit(STOPPED) from error

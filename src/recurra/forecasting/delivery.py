@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import polars as pl
+import polars.selectors
+from numpy.typing import NDArray
 
-from recurra.errors import InputError, UsageError
+from recurra.artifact import _check_replaceable
+from recurra.errors import InputError
 from recurra.forecasting.backtest import Backtest, backtest
 from recurra.forecasting.columns import item_column
 from recurra.forecasting.data import Panel
 from recurra.forecasting.forecast import QUANTILES, Forecast
 from recurra.forecasting.forecaster import Forecaster
+from recurra.forecasting.inventory import read_inventory
 from recurra.forecasting.report import ReportContent, write_report
 from recurra.forecasting.stock import StockPlan, check_plan, default_review, paths_needed
-from recurra.sources.table import write_table
+from recurra.sources.table import header_rows, read_table, write_table
 
-__all__ = ["Delivery", "StockTerms", "deliver", "stock_terms"]
+__all__ = [
+    "Delivery",
+    "StockTerms",
+    "deliver",
+    "plain_facts",
+    "prepare_folder",
+    "prepare_model_folder",
+    "read_stock",
+    "stock_terms",
+]
 
 REPORT_PATHS = 500
+CSV_DECIMALS = 4  # Parquet keeps all
 MOST_NUMBERS = 200_000_000  # in the report's paths; with very many items each gets fewer
 
 
@@ -41,45 +56,66 @@ class StockTerms:
 def stock_terms(
     forecaster: Forecaster,
     panel: Panel,
-    *,
-    lead_time: int | None,
+    lead_time: int,
     review: int | None,
     service_level: float,
-    on_hand: pl.DataFrame | None,
-) -> StockTerms | None:
-    """Check what a plan is asked for before any training; None without a lead time: no plan.
+    on_hand: Path | None,
+    *,
+    say: Callable[[str], object],
+) -> StockTerms:
+    """Check what a plan is asked for, the file of the stock on hand included, before any training.
 
-    Raises UsageError where something does not fit, or is given without a lead time; InputError for a stock file
-    without the columns it needs.
+    Raises UsageError where something does not fit, InputError for a stock file that cannot be used.
     """
-    if lead_time is None:
-        if review is not None or on_hand is not None:
-            raise UsageError("an order plan needs a lead time", hint="Add --lead-time.")
-        return None
     review = default_review(panel.frequency) if review is None else review
-    check_plan(
-        lead_time,
-        review,
-        service_level,
-        horizon=forecaster.horizon,
-        samples=paths_needed(service_level),
-    )
-    if on_hand is None:
-        return StockTerms(lead_time, review, service_level, 0, None)
-    name = "unique_id" if "unique_id" in on_hand.columns else item_column(on_hand.columns)
-    if name is None or "on_hand" not in on_hand.columns:
-        missing = "on_hand" if name else "item"
+    samples = paths_needed(service_level)
+    check_plan(lead_time, review, service_level, horizon=forecaster.horizon, samples=samples)
+    stock = 0 if on_hand is None else read_stock(on_hand, panel.ids, say=say)
+    return StockTerms(lead_time, review, service_level, stock, None)
+
+
+def read_stock(path: Path, ids: Sequence[str], *, say: Callable[[str], object]) -> pl.DataFrame:
+    """Read what is on hand, and on order if the file says so, of the items `ids`: unique_id, on_hand, on_order.
+
+    Raises InputError naming file, row, column and value where it cannot be used.
+    """
+    table = read_table(path, say=say)
+    item = "unique_id" if "unique_id" in table.columns else item_column(table.columns, file=path)
+    if item is None or "on_hand" not in table.columns:
         raise InputError(
-            f"the stock file has no column {missing}",
-            value=", ".join(on_hand.columns),
+            f"the stock file has no column {'on_hand' if item else 'for the item'}",
+            file=path,
+            value=", ".join(table.columns),
             hint="Give it an item column and on_hand, and on_order where orders are under way.",
         )
-    return StockTerms(lead_time, review, service_level, on_hand.rename({name: "unique_id"}), None)
+    amounts = [name for name in ("on_hand", "on_order") if name in table.columns]
+    named = table.select(pl.col(item).cast(pl.String).str.strip_chars().alias("unique_id"), *amounts)
+    rows = named.with_row_index("row", 1 + header_rows(path))
+    rows = rows.filter(~pl.all_horizontal(pl.col("unique_id", *amounts).is_null()))
+    _refuse(rows, rows["unique_id"].is_null(), path, "unique_id", item, "the item is empty")
+    for name in amounts:
+        text = rows[name].str.strip_chars() if rows[name].dtype == pl.String else rows[name]
+        number = text.cast(pl.Float64, strict=False)
+        _refuse(rows, ~number.is_finite().fill_null(False), path, name, name, "this is no number of units")
+        rows = rows.with_columns(number.alias(name))
+    stock = rows.drop("row")
+    try:
+        read_inventory(stock, None, ids)
+    except InputError as error:
+        raise InputError(error.what, file=path, value=error.value, hint=error.hint) from error
+    return stock
+
+
+def _refuse(rows: pl.DataFrame, bad: pl.Series, file: Path, name: str, column: str, what: str) -> None:
+    if bad.any():
+        row = rows.filter(bad).row(0, named=True)
+        hint = "Name it, or delete the row." if name == "unique_id" else "Write 0 where there is nothing."
+        raise InputError(what, file=file, row=row["row"], column=column, value=row[name], hint=hint)
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What was made: frames (Polars), the files written, and notes beside those of the data."""
+    """What was made: frames (Polars) and the files written; `interrupted`: Ctrl-C ended the backtest."""
 
     panel: Panel
     forecast: Forecast
@@ -87,31 +123,37 @@ class Delivery:
     plan: StockPlan | None
     backtest: Backtest | None
     files: tuple[Path, ...]
-    notes: tuple[str, ...]
     training: Mapping[str, object]
+    interrupted: bool
 
     def summary(self, rows: int) -> list[list[object]]:
-        """The `rows` items of which most is expected: sold of late, expected, a range, and the order."""
-        horizon = len(self.forecast.dates)
+        """The `rows` items of which most is expected: sold of late, expected, 10% and 90%, and the order.
+
+        The range is that of the sum over the horizon, along joint paths: the quantile of a sum is not the sum of
+        the quantiles.
+        """
+        horizon, whole = len(self.forecast.dates), self.forecast.whole
         expected = self.forecast.quantiles.mean().sum(1)
-        outer = self.forecast.at((0.1, 0.9)).sum(1)
-        recent = self.panel.values[:, -horizon:].sum(1, dtype=np.float64)
-        orders = [] if self.plan is None else nw.from_native(self.plan.frame)["order_quantity"].to_list()
-        lines: list[list[object]] = []
-        for place in np.argsort(-expected, kind="stable")[:rows]:
-            amounts = [recent[place], expected[place], outer[place, 0], outer[place, 1]]
-            order = [] if self.plan is None else [round(orders[place])]
-            lines.append([self.forecast.ids[place], *(round(float(a)) for a in amounts), *order])
+        shown = np.argsort(-expected, kind="stable")[:rows]
+        totals = _part(self.forecast, shown).draw(REPORT_PATHS).sum(2, dtype=np.float64)
+        low, high = np.quantile(totals, (0.1, 0.9), axis=1)
+        recent = self.panel.values[shown, -horizon:].sum(1, dtype=np.float64)
+        columns = [recent, expected[shown], low, high]
+        if self.plan is not None:
+            columns.append(nw.from_native(self.plan.frame)["order_quantity"].to_numpy()[shown])
+        lines: list[list[object]] = [
+            [self.forecast.ids[place], *(round(float(x)) if whole else float(x) for x in amounts)]
+            for place, *amounts in zip(shown, *columns, strict=True)
+        ]
         if len(expected) > rows:
             rest: list[object] = [f"… {len(expected) - rows:,} more"]
-            lines.append([*rest, *[""] * (len(lines[0]) - 1)])
+            lines.append([*rest, *[""] * len(columns)])
         return lines
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain values, for `--json`."""
         plan = None if self.plan is None else nw.from_native(self.plan.frame).rows(named=True)
         return {
-            "notes": [*self.panel.notes, *self.notes],
             "training": dict(self.training),
             "forecast": [row | {"ds": row["ds"].isoformat()} for row in self.table.iter_rows(named=True)],
             "plan": None if plan is None else [dict(row) for row in plan],
@@ -130,58 +172,105 @@ def deliver(
     check: bool,
     max_seconds: float | None,
     command: str,
+    say: Callable[[str], object],
 ) -> Delivery:
     """Forecast `panel`, plan, backtest where `check` and the history is long enough, and write files into `out`.
 
-    `trained`: the forecaster was fitted on this very panel. Every file is written whole or not at all.
-
-    Raises InputError where `out` cannot be written.
+    `trained`: the forecaster was fitted on this very panel. `out` exists (`prepare_folder`), and every file in it
+    is written whole or not at all. `say` is told what was decided. Ctrl-C ends a backtest, which is left out.
     """
-    if out is not None:
-        _make_folder(out)
     forecast = forecaster.forecast(None if trained else panel)
+    if not trained:
+        _say_unknown(forecaster, panel, say)
     table = forecast.table()
     plan = None if terms is None else forecast.plan(**vars(terms))
-    notes = list(plan.notes) if plan is not None else []
-    result = None
-    if check:
-        if len(panel.dates) > 2 * forecaster.horizon:
+    for note in () if plan is None else plan.notes:
+        say(note)
+    result, interrupted = None, False
+    if check and len(panel.dates) <= 2 * forecaster.horizon:
+        say("The history is too short for a backtest: it needs more than two horizons.")
+    elif check:
+        say(
+            f"Training once more, without the last {forecaster.horizon} periods, to test the forecast on them."
+        )
+        try:
             result = backtest(forecaster, panel, max_seconds=max_seconds)
-        else:
-            notes.append("The history is too short for a backtest: it needs more than two horizons.")
+        except KeyboardInterrupt:
+            interrupted = True
+            say("The backtest was interrupted and is left out.")
+    facts = forecaster.training_facts()
     files: list[Path] = []
     if out is not None:
-        for name in ("forecast.csv", "forecast.parquet"):
-            write_table(table, out / name)
-            files.append(out / name)
-        if plan is not None:
-            plan.write(out / "plan.csv")
-            files.append(out / "plan.csv")
         numbers = len(forecast.ids) * len(forecast.dates)
-        paths = forecast.draw(max(50, min(REPORT_PATHS, MOST_NUMBERS // numbers)))
         content = ReportContent(
             panel=panel.select(forecast.ids),
             future=forecast.dates,
             levels=QUANTILES,
             quantiles=forecast.at(QUANTILES),
             mean=forecast.quantiles.mean(),
-            paths=paths,
+            paths=forecast.draw(max(50, min(REPORT_PATHS, MOST_NUMBERS // numbers))),
             joint=True,
             plan=plan,
             backtest=result,
-            facts=forecaster.training_facts(),
+            facts=facts,
             command=command,
             notes=() if plan is None else plan.notes,
         )
-        write_report(out / "report.html", content)
-        files.append(out / "report.html")
-    facts = forecaster.training_facts()
-    return Delivery(panel, forecast, table, plan, result, tuple(files), tuple(notes), facts)
+        files = _write(out, table, plan, content)
+    return Delivery(panel, forecast, table, plan, result, tuple(files), plain_facts(forecaster), interrupted)
 
 
-def _make_folder(out: Path) -> None:
+def plain_facts(forecaster: Forecaster) -> dict[str, object]:
+    """How the model was made, for `--json`: `training_facts` with names that programs like, as in held_out_loss."""
+    facts = forecaster.training_facts().items()
+    return {name.replace(" ", "_").replace("-", "_"): fact for name, fact in facts}
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder unless it exists; InputError where it cannot be made or written to."""
+    hint = "Choose another folder with --out."
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise InputError("this is a file, a folder was expected", file=folder, hint=hint) from error
     except OSError as error:
-        hint = "Choose another folder with --out."
-        raise InputError(f"the folder cannot be made: {error.strerror}", file=out, hint=hint) from error
+        raise InputError(f"the folder cannot be made: {error.strerror}", file=folder, hint=hint) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError("there is no right to write into this folder", file=folder, hint=hint)
+
+
+def prepare_model_folder(folder: Path) -> None:
+    """Find out before the training whether a model can be saved there; raises as `Forecaster.save` does."""
+    target = folder.resolve()
+    _check_replaceable(target)
+    prepare_folder(target.parent)
+
+
+def _write(out: Path, table: pl.DataFrame, plan: StockPlan | None, content: ReportContent) -> list[Path]:
+    files = [out / "forecast.csv", out / "forecast.parquet"]
+    write_table(_rounded(table), files[0])
+    write_table(table, files[1])
+    if plan is not None:
+        files.append(out / "plan.csv")
+        write_table(_rounded(plan.frame), files[-1])
+    files.append(out / "report.html")
+    write_report(files[-1], content)
+    return files
+
+
+def _rounded(table: pl.DataFrame) -> pl.DataFrame:
+    # Adding 0 makes zeros of the negative ones that rounding leaves.
+    return table.with_columns(pl.selectors.float().round(CSV_DECIMALS) + 0.0)
+
+
+def _part(forecast: Forecast, places: NDArray[np.int64]) -> Forecast:
+    quantiles = replace(forecast.quantiles, values=forecast.quantiles.values[places])
+    return replace(forecast, ids=tuple(forecast.ids[place] for place in places), quantiles=quantiles)
+
+
+def _say_unknown(forecaster: Forecaster, panel: Panel, say: Callable[[str], object]) -> None:
+    unknown = sorted(set(panel.ids) - set(forecaster.items_))
+    if unknown:
+        some = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
+        count = "1 item" if len(unknown) == 1 else f"{len(unknown):,} items"
+        say(f"{count} that the model was not trained on ({some}): forecast from their own history alone.")
