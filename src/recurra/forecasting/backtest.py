@@ -95,15 +95,16 @@ def backtest(
     """
     if isinstance(origins, bool) or not isinstance(origins, int) or origins < 1:
         raise UsageError("origins must be a whole number, 1 or more", value=origins)
+    forecaster.check_arguments()
     panel = forecaster.read(frame)
     horizon, length = forecaster.horizon, len(panel.dates)
     start = length - origins * horizon
     if start <= horizon:
-        most = max(0, length // horizon - 2)
+        most = max(0, (length - 1) // horizon - 1)
         raise UsageError(
             f"a backtest of {origins} × {horizon} periods needs more than {(origins + 1) * horizon} periods of "
             f"history, there are {length}",
-            hint=f"Use at most {most} origins." if most else "Use a shorter horizon.",
+            hint=f"Use at most {most} origin{'s' if most > 1 else ''}." if most else "Use a shorter horizon.",
         )
     before = panel.until(start)
     began = time.monotonic()

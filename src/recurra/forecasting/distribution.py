@@ -40,7 +40,7 @@ class Quantiles:
         index = np.clip(np.searchsorted(levels, u), 1, len(levels) - 1)
         low, high = np.take_along_axis(values, index - 1, -1), np.take_along_axis(values, index, -1)
         share = (u - levels[index - 1]) / (levels[index] - levels[index - 1])
-        inside = low + np.clip(share, 0, 1) * (high - low)
+        inside = np.minimum(low + np.clip(share, 0, 1) * (high - low), high)  # rounding must not cross
         above = self._upper * np.log(np.minimum((1 - levels[-1]) / (1 - u), 1 / EXTREME))
         below = self._lower * np.log(np.minimum(levels[0] / u, 1 / EXTREME))
         values_at = inside + np.maximum(above, 0) - np.maximum(below, 0)
@@ -51,22 +51,25 @@ class Quantiles:
         widths = np.diff(self.levels)
         inside = ((self.values[..., 1:] + self.values[..., :-1]) / 2 * widths).sum(-1)
         top = (1 - self.levels[-1]) * (self.values[..., -1] + self._upper[..., 0])
-        bottom = self.levels[0] * (self.values[..., 0] - self._lower[..., 0])
+        lower, room = self._lower[..., 0], self.values[..., 0] - self.floor
+        reach = 1 - np.exp(-room / np.where(lower > 0, lower, 1.0))  # the tail below ends at the floor
+        bottom = self.levels[0] * (self.values[..., 0] - lower * reach)
         return np.asarray(inside + top + bottom)
 
     def probability(self, y: Floats) -> Floats:
         """The probability of at most `y` (…,), the inverse of `at`; at a jump, its upper end."""
+        y = np.asarray(y, dtype=np.float64)
         below = (self.values <= y[..., None]).sum(-1)
         index = np.clip(below, 1, len(self.levels) - 1)
         low = np.take_along_axis(self.values, index[..., None] - 1, -1)[..., 0]
         high = np.take_along_axis(self.values, index[..., None], -1)[..., 0]
         gap = np.where(high > low, high - low, 1.0)
         inside = self.levels[index - 1] + np.clip((y - low) / gap, 0, 1) * np.diff(self.levels)[index - 1]
-        over, under = np.maximum(y - self.values[..., -1], 0), np.maximum(self.values[..., 0] - y, 0)
-        upper, lower = np.maximum(self._upper[..., 0], 1e-12), np.maximum(self._lower[..., 0], 1e-12)
-        top = 1 - (1 - self.levels[-1]) * np.exp(-over / upper)
-        bottom = self.levels[0] * np.exp(-under / lower)
-        return np.asarray(np.where(over > 0, top, np.where(under > 0, bottom, inside)))
+        over, under = y - self.values[..., -1], self.values[..., 0] - y
+        upper, lower = self._upper[..., 0], self._lower[..., 0]
+        top = 1 - (1 - self.levels[-1]) * _decay(over, upper)
+        bottom = np.where(y < self.floor, 0.0, self.levels[0] * _decay(under, lower))
+        return np.asarray(np.where(over >= 0, top, np.where(under > 0, bottom, inside)))
 
     @property
     def _upper(self) -> Floats:
@@ -78,6 +81,12 @@ class Quantiles:
     def _lower(self) -> Floats:
         step = np.where(self.values[..., :1] > self.floor, self.values[..., 1:2] - self.values[..., :1], 0.0)
         return np.asarray(step / math.log(self.levels[1] / self.levels[0]))
+
+
+def _decay(distance: Floats, scale: Floats) -> Floats:
+    """exp(-distance / scale) at distances of 0 or more; nothing is left of a tail without a scale."""
+    ratio = np.maximum(distance, 0) / np.where(scale > 0, scale, 1.0)
+    return np.asarray(np.where(scale > 0, np.exp(-ratio), 0.0))
 
 
 @dataclass(frozen=True)
@@ -104,10 +113,12 @@ class Copula:
         independence, so that it has a root however few the windows are.
         """
         horizon = z.shape[2]
-        known, filled = np.isfinite(z), np.nan_to_num(z)
+        known = np.isfinite(z)
+        filled = np.where(known, z, 0.0)
         rows, seen = filled.reshape(-1, horizon), known.reshape(-1, horizon).astype(np.float64)
         products, counts = rows.T @ rows, seen.T @ seen
-        scale = np.sqrt((rows**2).T @ seen * (seen.T @ (rows**2)))
+        spread = np.sqrt((rows**2).T @ seen)
+        scale = spread * spread.T
         correlation = np.where(counts > 0, products / np.maximum(scale, 1e-12), 0.0)
         np.fill_diagonal(correlation, 1.0)
         few = 1 / (1 + counts.min() / 100)

@@ -48,11 +48,8 @@ class Forecast:
 
     def at(self, levels: Sequence[float]) -> NDArray[np.float64]:
         """The quantiles at probabilities `levels`, (N, H, len(levels)); UsageError for levels that do not fit."""
-        if not levels or any(not 0 < level < 1 for level in levels) or list(levels) != sorted(set(levels)):
-            hint = "Give rising numbers between 0 and 1, such as (0.1, 0.5, 0.9)."
-            raise UsageError("the quantiles do not fit", value=tuple(levels), hint=hint)
-        shape = (*self.quantiles.values.shape[:2], len(levels))
-        return self.quantiles.at(np.broadcast_to(np.asarray(levels, dtype=np.float64), shape))
+        wanted = _checked(levels)
+        return self.quantiles.at(np.broadcast_to(wanted, (*self.quantiles.values.shape[:2], len(wanted))))
 
     def draw(self, paths: int, seed: int | None = None, *, periods: int | None = None) -> NDArray[np.float32]:
         """Joint sample paths (N, paths, periods) of the first `periods`, or of all."""
@@ -115,3 +112,15 @@ class Forecast:
     def _names(self, each: int) -> pl.Series:
         places = np.repeat(np.arange(len(self.ids)), each)
         return pl.Series("unique_id", self.ids, dtype=pl.String).gather(places)
+
+
+def _checked(levels: Sequence[float]) -> NDArray[np.float64]:
+    try:
+        wanted = np.asarray(levels, dtype=np.float64)
+    except (TypeError, ValueError):
+        wanted = np.zeros(0)
+    inside = wanted.ndim == 1 and wanted.size and wanted[0] > 0 and wanted[-1] < 1
+    if not inside or not (np.diff(wanted) > 0).all():
+        hint = "Give rising numbers between 0 and 1, such as (0.1, 0.5, 0.9)."
+        raise UsageError("the quantiles do not fit", value=levels, hint=hint)
+    return wanted

@@ -26,13 +26,13 @@ except ImportError as error:
 
 from recurra.estimator import Estimator
 from recurra.forecasting import persistence
-from recurra.forecasting.calendar import Frequency, calendar_features
+from recurra.forecasting.calendar import Frequency, calendar_features, frequency_named
 from recurra.forecasting.data import Cancellations, Negative, Panel, frame_like
 from recurra.forecasting.dependence import fit_copula
 from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.forecast import LEVELS, QUANTILES, Forecast
 from recurra.forecasting.history import MEMORIES, History, history_of, typical_size
-from recurra.forecasting.network import ForecastNetwork, answer, remember
+from recurra.forecasting.network import ForecastNetwork, answer, cell_named, remember
 from recurra.forecasting.persistence import Memory
 from recurra.forecasting.stock import StockPlan
 from recurra.forecasting.windows import QuantileProblem, Windows
@@ -130,6 +130,7 @@ class Forecaster(Estimator):
         """
         self.check_arguments()
         panel = self.read(frame)
+        recipe = self._recipe(panel, max_seconds)
         length = len(panel.dates)
         if length <= self.horizon:
             raise UsageError(
@@ -152,23 +153,25 @@ class Forecaster(Estimator):
             seed=self.seed,
         )
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+            torch.default_generator.manual_seed(self.seed)  # torch.manual_seed would reach a GPU's, too
             network = self.make_network(len(panel.ids), panel.frequency)
-        self.outcome_: Outcome = train(
+        outcome = train(
             network,
             problem,
             source,
-            self._recipe(panel, max_seconds),
+            recipe,
             folder=None if checkpoint is None else Path(checkpoint),
             resume=True,
             fingerprint=self._fingerprint(panel),
             description=f"training on {len(panel.ids):,} series",
         )
+        copula = fit_copula(network, history, panel, self.horizon, np.array(LEVELS), self.seed)
+        memory = _memory_of(network, panel, history)
+        # All at once: whoever interrupts what is above finds an unfitted model, not half of one.
+        self.outcome_: Outcome = outcome
         self.network_, self.typical_, self.rhythm_ = network, typical, panel.frequency
         self.nonnegative_, self.whole_, self.notes_ = panel.nonnegative, panel.whole, panel.notes
-        self.items_ = panel.ids
-        self.copula_ = fit_copula(network, history, panel, self.horizon, np.array(LEVELS), self.seed)
-        self.memory_ = self._remember(panel, history)
+        self.items_, self.copula_, self.memory_ = panel.ids, copula, memory
         return self
 
     def read(self, frame: Any) -> Panel:
@@ -243,16 +246,16 @@ class Forecaster(Estimator):
     def forecast(self, frame: Any = None) -> Forecast:
         """The forecast as arrays, from the history that `fit` saw or from another; raises as `predict` does."""
         self._check_fitted()
-        memory = self.memory_ if frame is None else self._read_again(frame)
-        dates = self.rhythm_.dates(memory.end, self.horizon + 1)[1:]
-        calendar = torch.from_numpy(calendar_features(dates, self.rhythm_))
+        memory, rhythm = (self.memory_, self.rhythm_) if frame is None else self._read_again(frame)
+        dates = rhythm.dates(memory.end, self.horizon + 1)[1:]
+        calendar = torch.from_numpy(calendar_features(dates, rhythm))
         context, level = torch.from_numpy(memory.context), torch.from_numpy(memory.level)
         values = (
             answer(self.network_, context, level, calendar, torch.from_numpy(memory.items)).double().numpy()
         )
         floor = 0.0 if self.nonnegative_ else -np.inf
         quantiles = Quantiles(np.array(LEVELS), np.maximum(values, floor), floor)
-        return Forecast(memory.ids, dates, quantiles, self.copula_, self.rhythm_, self.whole_, self.seed)
+        return Forecast(memory.ids, dates, quantiles, self.copula_, rhythm, self.whole_, self.seed)
 
     def training_facts(self) -> dict[str, object]:
         """How the model was made, in plain values."""
@@ -278,6 +281,21 @@ class Forecaster(Estimator):
                 raise UsageError(f"{name} must be a whole number, 1 to {most:,}", value=value)
         if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise UsageError("dropout must be a number, 0 or more and below 1", value=self.dropout)
+        cell_named(self.cell)
+        Recipe(
+            steps=STEPS[0] if self.steps is None else self.steps,
+            learning_rate=self.learning_rate,
+            patience=self.patience,
+            seed=self.seed,
+        )
+        for name in ("frequency", "date_format"):
+            value = getattr(self, name)
+            if not isinstance(value, str | None):
+                raise UsageError(f"{name} must be a text or None", value=value)
+        if self.frequency:
+            frequency_named(self.frequency)
+        if not isinstance(self.columns, Mapping | None):
+            raise UsageError("columns must be a mapping from role to column name", value=self.columns)
 
     def _recipe(self, panel: Panel, max_seconds: float | None) -> Recipe:
         periods = int((len(panel.dates) - panel.first).sum())
@@ -324,14 +342,7 @@ class Forecaster(Estimator):
         digest.update("\n".join(panel.ids).encode())
         return digest.hexdigest()
 
-    def _remember(self, panel: Panel, history: History) -> Memory:
-        last = len(panel.dates) - 1
-        rows = torch.arange(len(panel.ids))
-        context = remember(self.network_, history, rows, [last])[:, 0].numpy()
-        level = history.averages[:, last, -1].numpy()
-        return Memory(panel.ids, history.items.numpy(), context, level, panel.dates[-1])
-
-    def _read_again(self, frame: Any) -> Memory:
+    def _read_again(self, frame: Any) -> tuple[Memory, Frequency]:
         panel = self.read(frame)
         if panel.frequency.name != self.rhythm_.name:
             raise InputError(
@@ -341,8 +352,7 @@ class Forecaster(Estimator):
         numbers = {name: number for number, name in enumerate(self.items_, start=1)}
         items = np.array([numbers.get(name, 0) for name in panel.ids], dtype=np.int64)
         history = history_of(panel, self.horizon, self.typical_, items)
-        self.rhythm_ = panel.frequency
-        return self._remember(panel, history)
+        return _memory_of(self.network_, panel, history), panel.frequency
 
     def _forget(self, frame: Any) -> None:
         for name in [name for name in vars(self) if name.endswith("_") and not name.endswith("__")]:
@@ -365,3 +375,11 @@ class Forecaster(Estimator):
 
     def _restore(self, fitted: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any]]) -> None:
         persistence.restore(self, fitted, weights)
+
+
+def _memory_of(network: ForecastNetwork, panel: Panel, history: History) -> Memory:
+    last = len(panel.dates) - 1
+    rows = torch.arange(len(panel.ids))
+    context = remember(network, history, rows, [last])[:, 0].numpy()
+    level = history.averages[:, last, -1].numpy()
+    return Memory(panel.ids, history.items.numpy(), context, level, panel.dates[-1])

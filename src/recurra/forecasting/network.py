@@ -22,9 +22,17 @@ from recurra.errors import UsageError
 from recurra.forecasting.history import History
 from recurra.networks import Recurrent
 
-__all__ = ["ForecastNetwork", "answer", "remember"]
+__all__ = ["ForecastNetwork", "answer", "cell_named", "remember"]
 
 LARGEST_LOG = 8.0  # a quantile is at most e^8 ≈ 3000 times the level: gradients stay finite
+
+
+def cell_named(name: str) -> Any:
+    """The cell of `recurra.cells` called `name`, in any case; UsageError for an unknown one."""
+    kinds = {kind.__name__.lower(): kind for kind in CELLS}
+    if not isinstance(name, str) or name.lower() not in kinds:
+        raise UsageError("there is no such cell", value=name, hint=f"Use one of {', '.join(kinds)}.")
+    return kinds[name.lower()]
 
 
 class ForecastNetwork(nn.Module):
@@ -57,10 +65,7 @@ class ForecastNetwork(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        kinds = {kind.__name__.lower(): kind for kind in CELLS}
-        if cell.lower() not in kinds:
-            raise UsageError("there is no such cell", value=cell, hint=f"Use one of {', '.join(kinds)}.")
-        kind: Any = kinds[cell.lower()]
+        kind = cell_named(cell)
         self.horizon, self.quantiles = horizon, quantiles
         self.embedding = nn.Embedding(items + 1, embedding_size)
         sizes = [2 + memories + features + embedding_size, *[hidden_size] * layers]
@@ -70,7 +75,7 @@ class ForecastNetwork(nn.Module):
         width = self.encoder.output_size
         self.dropout = nn.Dropout(dropout)
         self.from_context = nn.Linear(width + embedding_size + 1, width)
-        self.from_calendar = nn.Linear(features, width, bias=False)
+        self.from_calendar = nn.Linear(features, width, bias=False) if features else None
         self.from_distance = nn.Parameter(torch.empty(horizon, width))
         self.hidden = nn.Linear(width, width)
         self.out = nn.Linear(width, quantiles)
@@ -105,7 +110,12 @@ class ForecastNetwork(nn.Module):
         """
         who = self.embedding(item)[:, None].expand(-1, context.shape[1], -1)
         known = self.from_context(torch.cat([self.dropout(context), who, _log_level(level)], -1))
-        x = silu(known[:, :, None] + self.from_distance + self.from_calendar(calendar))
+        ahead = (
+            self.from_distance
+            if self.from_calendar is None
+            else self.from_calendar(calendar) + self.from_distance
+        )
+        x = silu(known[:, :, None] + ahead)
         x = x + silu(self.hidden(x))
         return _unlog(_rising(self.out(x)))
 
@@ -130,15 +140,22 @@ def _unlog(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def remember(network: ForecastNetwork, history: History, rows: Tensor, origins: Sequence[int]) -> Tensor:
-    """What the encoder knows of series `rows` (V,) after the periods `origins` (K,): (V, K, D)."""
+    """What the encoder knows of series `rows` (V,) after the periods `origins` (K,): (V, K, D).
+
+    A series is read from its first period on, as in training, and never beyond the last origin; what is said of
+    an origin before its first period means nothing.
+    """
     network.eval()
-    end = max(origins) + 1
+    last, first = max(origins), torch.from_numpy(history.first)
     found = []
     for part in torch.split(rows, 256):
-        calendar = history.calendar[:end].expand(len(part), -1, -1)
-        read = (history.values[part, :end], history.averages[part, :end], calendar, history.items[part])
-        outputs, _ = network.encode(*read, network.initial_state(len(part)))
-        found.append(outputs[:, list(origins)])
+        begin = first[part].clamp(max=last)[:, None]
+        time = (begin + torch.arange(last + 1 - int(begin.min()))).clamp(max=last)
+        places = (torch.tensor(origins) - begin).clamp(min=0)
+        series = part[:, None]
+        read = (history.values[series, time], history.averages[series, time], history.calendar[time])
+        outputs, _ = network.encode(*read, history.items[part], network.initial_state(len(part)))
+        found.append(outputs[torch.arange(len(part))[:, None], places])
     return torch.cat(found)
 
 

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from recurra.errors import ModelError
-from recurra.forecasting.calendar import frequency_named
+from recurra.forecasting.calendar import Frequency, frequency_named
 from recurra.forecasting.card import card
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
 from recurra.training import Outcome
+from recurra.training.loop import Reason
 
 if TYPE_CHECKING:
     from recurra.forecasting.forecaster import Forecaster
 
 __all__ = ["Memory", "restore", "state"]
 
+# The sizes of series whose forecasts, a few thousand times larger at most, float32 holds.
+SMALLEST, LARGEST = 1e-30, 1e30
 Weights = Mapping[str, np.ndarray[Any, Any]]
 
 
@@ -62,10 +65,8 @@ def restore(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> N
     model.check_arguments()
     if tuple(fitted["levels"]) != LEVELS:
         raise ModelError("the model's quantile levels are not those of this recurra", value=fitted["levels"])
-    rhythm = fitted["rhythm"]
-    named = frequency_named(rhythm["name"])
-    model.rhythm_ = replace(named, anchor=int(rhythm["anchor"]), day=int(rhythm["day"]))
-    model.items_ = tuple(map(str, fitted["items"]))
+    model.rhythm_ = _rhythm(fitted["rhythm"])
+    model.items_ = _names(fitted["items"])
     arrays = {name.removeprefix("network."): w for name, w in weights.items() if name.startswith("network.")}
     with torch.device("meta"):  # sizes come from config.json: nothing is allocated before they are checked
         network = model.make_network(len(model.items_), model.rhythm_)
@@ -75,22 +76,56 @@ def restore(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> N
         raise ModelError("the network has no such weights", value=unknown[0])
     network.load_state_dict({name: torch.from_numpy(w) for name, w in arrays.items()}, assign=True)
     model.network_ = network.eval().requires_grad_(False)
-    root = _array(weights, "copula.root", (model.horizon, model.horizon), np.float64)
-    shared = float(fitted["shared"])
-    if not 0 <= shared < 1:
-        raise ModelError("the correlation between series must lie in 0 … 1", value=shared)
-    model.copula_ = Copula(root, shared)
+    model.copula_ = _copula(model, fitted, weights)
     model.memory_ = _memory(model, fitted, weights)
     model.typical_ = float(fitted["typical"])
-    if not 0 < model.typical_ < np.inf:
+    if not SMALLEST < model.typical_ < LARGEST:
         raise ModelError("the typical size of a series must be above 0", value=model.typical_)
     model.nonnegative_, model.whole_ = bool(fitted["nonnegative"]), bool(fitted["whole"])
     model.notes_ = tuple(map(str, fitted["notes"]))
-    model.outcome_ = Outcome(**fitted["outcome"])
+    model.outcome_ = _outcome(fitted["outcome"])
+
+
+def _names(names: Any) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ModelError("the names of the series must be a list of texts", value=names)
+    if len(set(names)) < len(names):
+        raise ModelError("two series have the same name")
+    return tuple(names)
+
+
+def _rhythm(rhythm: Mapping[str, Any]) -> Frequency:
+    named, anchor, day = frequency_named(rhythm["name"]), int(rhythm["anchor"]), int(rhythm["day"])
+    # Weeks are counted from a Monday, unit 4 of the epoch, or up to 6 days later.
+    if not 0 <= anchor < named.step + 4 or not 1 <= day <= 31:
+        raise ModelError("there are no such periods", value=dict(rhythm))
+    return replace(named, anchor=anchor, day=day)
+
+
+def _copula(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> Copula:
+    root = _array(weights, "copula.root", (model.horizon, model.horizon), np.float64)
+    if (np.abs(root) > 2).any() or np.triu(root, 1).any() or not np.allclose((root**2).sum(1), 1):
+        raise ModelError("copula.root must be the Cholesky factor of a correlation matrix")
+    shared = float(fitted["shared"])
+    if not 0 <= shared < 1:
+        raise ModelError("the correlation between series must lie in 0 … 1", value=shared)
+    return Copula(root, shared)
+
+
+def _outcome(told: Mapping[str, Any]) -> Outcome:
+    outcome = Outcome(**told)
+    counts = (outcome.steps, 0 if outcome.best_step is None else outcome.best_step)
+    amounts = (outcome.seconds, outcome.best_loss or 0.0, outcome.loss or 0.0)
+    whole = all(isinstance(count, int) for count in counts)
+    if not whole or not all(isinstance(amount, int | float) for amount in amounts):
+        raise ModelError("what is told of the training is not sound", value=dict(told))
+    if outcome.stopped not in get_args(Reason):
+        raise ModelError("a training cannot end like that", value=outcome.stopped)
+    return outcome
 
 
 def _memory(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> Memory:
-    series = tuple(map(str, fitted["series"]))
+    series = _names(fitted["series"])
     size = len(series)
     items = _array(weights, "memory.items", (size,), np.int64)
     if size and not 0 <= items.min() <= items.max() <= len(model.items_):
@@ -98,9 +133,11 @@ def _memory(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> M
     width = model.network_.encoder.output_size
     context = _array(weights, "memory.context", (size, width), np.float32)
     level = _array(weights, "memory.level", (size,), np.float32)
-    end = np.datetime64(fitted["end"])
-    if np.isnat(end) or (level <= 0).any():
-        raise ModelError("the memory of the series is not sound", value=fitted["end"])
+    end = model.rhythm_.dates(np.datetime64(fitted["end"]), 1)[0]
+    if str(end) != fitted["end"] or str(end)[4] != "-":  # four digits of a year
+        raise ModelError("the last period is no date that the forecast can go on from", value=fitted["end"])
+    if (level <= SMALLEST).any() or (level >= LARGEST).any():
+        raise ModelError("the level of a series is out of range")
     return Memory(series, items, context, level, end)
 
 

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from small_shop import frame_of, shop, tiny
+
+from recurra.forecasting.data import Panel
+from recurra.forecasting.forecaster import Forecaster
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """The networks here are far too small for two."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def small_panel() -> Panel:
+    """Six series of counts over ten weeks, the last one half as long."""
+    return shop()
+
+
+@pytest.fixture(scope="session")
+def fitted(small_panel: Panel) -> Forecaster:
+    """A forecaster fitted to a Polars frame of `small_panel`; tests must not change it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    model = tiny().fit(frame_of(small_panel))
+    torch.set_num_threads(threads)
+    return model
