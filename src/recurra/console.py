@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -46,17 +47,20 @@ def progress(description: str, total: int, unit: str = "steps") -> Iterator[Prog
     from rich import progress as bars
     from rich.console import Console as RichConsole
 
-    columns = (
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
+    console = RichConsole(stderr=True)
+    figures = [
         bars.MofNCompleteColumn(),
         bars.TextColumn("{task.fields[rate]}"),
         bars.TimeElapsedColumn(),
         bars.TextColumn("left"),
         bars.TimeRemainingColumn(),
         bars.TextColumn("{task.fields[note]}"),
-    )
-    with bars.Progress(*columns, console=RichConsole(stderr=True), transient=True) as bar:
+    ]
+    # The figures take some 60 columns; the bar, then the description, come where there is room.
+    room: list[bars.ProgressColumn] = [bars.TextColumn("{task.description}")] if console.width >= 100 else []
+    room += [bars.BarColumn(bar_width=20)] if console.width >= 80 else []
+    columns = [*room, *figures]
+    with bars.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(description, total=total, note="", rate="")
 
         class Bar:
@@ -86,30 +90,35 @@ class Console:
             print(_printable(text), file=sys.stderr)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Print a table; the first column is text, the others are aligned right and never cut.
+        """Print a table; the first column is text, the others are aligned right.
 
-        In a terminal that is too narrow, headers and the first column are wrapped; a pipe has no width.
+        A terminal that is too narrow for it gets a paragraph for each row. A pipe has no width.
         """
         if self.as_json:
             return
         from rich.console import Console as RichConsole
+        from rich.measure import Measurement
         from rich.table import Table
 
         cells = [[_cell(value) for value in row] for row in rows]
         table = Table()
         for number, column in enumerate(columns):
-            if number == 0:
-                table.add_column(column, overflow="fold")
-            else:
-                widest = max((len(row[number]) for row in cells), default=0)
-                table.add_column(column, justify="right", min_width=widest)
+            table.add_column(column, justify="right" if number else "left")
         for row in cells:
             table.add_row(*row)
         # Names come from the data: they are no markup and no emoji codes.
         width = None if sys.stdout.isatty() else PIPE_WIDTH
         console = RichConsole(width=width, markup=False, emoji=False, highlight=False)
+        needed = Measurement.get(console, console.options.update(width=PIPE_WIDTH), table).maximum
         print(_printable(title))
-        console.print(table, crop=False)
+        if needed <= console.width:
+            console.print(table)
+            return
+        for name, *values in cells:
+            pairs = [f"{column} {value}" for column, value in zip(columns[1:], values, strict=True) if value]
+            print(name)
+            for line in textwrap.wrap(", ".join(pairs), max(20, console.width - 2)):
+                print(f"  {line}")
 
     def result(self, document: Mapping[str, Any]) -> None:
         """Print the verb's result as JSON, with its notes, when `--json` was asked for."""
