@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+QUICK = ("--horizon", 5, "--steps", 3)
+
+
+def test_the_model_beside_the_baselines(run: Any, shop: Path) -> None:
+    answer = run("backtest", "sales.csv", *QUICK, "--origins", 2)
+    assert answer.code == 0
+    assert "Backtest: 2 × 5 periods" in answer.out
+    for method in ("recurra LSTM 2 × 64", "last 8 same weekdays", "seasonal naive"):
+        assert f"│ {method} " in answer.out
+
+
+def test_the_document(run: Any, shop: Path) -> None:
+    answer = run("backtest", "sales.csv", *QUICK, "--json")
+    assert answer.err == ""
+    document = answer.document
+    assert document.keys() == {"notes", "horizon", "origins", "scores"}
+    assert (document["horizon"], document["origins"]) == (5, 3)
+    for score in document["scores"]:
+        assert isinstance(score.pop("name"), str)
+        assert score.keys() == {"weighted_quantile_loss", "rmsse", "mase", "coverage", "bias", "seconds"}
+        assert all(isinstance(value, float) for value in score.values())
+
+
+def test_the_same_seed_gives_the_same_scores(run: Any, shop: Path) -> None:
+    first, again = (run("backtest", "sales.csv", *QUICK, "--json").document for _ in range(2))
+    for score in (*first["scores"], *again["scores"]):
+        del score["seconds"]
+    assert first == again
+
+
+def test_a_history_that_is_too_short(run: Any, shop: Path) -> None:
+    answer = run("backtest", "sales.csv", *QUICK, "--origins", 20)
+    assert answer.code == 2
+    assert "needs more than 105 periods of history, there are 40. Use at most 6 origins." in answer.err
