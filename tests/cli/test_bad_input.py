@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from recurra.forecasting import Forecaster
-
 HORIZON = ("--horizon", 5)
 PLAN = (*HORIZON, "--lead-time", 2, "--review", 2)
 MONTHS = "".join(f"a,0{month}/0{day}/2025,1\n" for month in (1, 2, 3) for day in (1, 2, 3))

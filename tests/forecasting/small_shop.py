@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from recurra.forecasting.calendar import FREQUENCIES
-from recurra.forecasting.data import Panel
-from recurra.forecasting.forecast import LEVELS
+from recurra.forecasting.data import Panel, date_column
 from recurra.forecasting.forecaster import Forecaster
-from recurra.forecasting.history import History, averages, history_of, typical_size
+from recurra.forecasting.history import History, history_of, typical_size
 from recurra.forecasting.network import ForecastNetwork
 
 HORIZON = 5
@@ -72,7 +71,7 @@ def shop(series: int = 6, periods: int = 70, seed: int = 0) -> Panel:
 def frame_of(panel: Panel) -> pl.DataFrame:
     """The panel as a table of sales, from each series' first period on."""
     parts = [
-        pl.DataFrame({"ds": panel.dates[first:], "y": panel.values[row, first:]}).select(
+        pl.DataFrame({"ds": date_column(panel.dates[first:]), "y": panel.values[row, first:]}).select(
             pl.lit(panel.ids[row]).alias("unique_id"), "ds", "y"
         )
         for row, first in enumerate(panel.first)
@@ -94,18 +93,3 @@ def network_for(panel: Panel, *, seed: int = 0, scale: float = 1.0, **changes: A
         for parameter in network.parameters():
             parameter.mul_(scale)
     return network.eval()
-
-
-__all__ = [
-    "HORIZON",
-    "LEVELS",
-    "TINY",
-    "averages",
-    "frame_of",
-    "history_from",
-    "network_for",
-    "panel_of",
-    "sales",
-    "shop",
-    "tiny",
-]

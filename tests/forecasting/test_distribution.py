@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_shop import LEVELS
 
 from recurra.forecasting.distribution import Copula, Quantiles, normal_cdf, normal_scores, seed_of
+from recurra.forecasting.forecast import LEVELS
 
 TAUS = np.array(LEVELS)
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_shop import averages, history_from, panel_of, sales
+from small_shop import history_from, panel_of, sales
 
 from recurra.forecasting.calendar import FREQUENCIES, calendar_features
-from recurra.forecasting.history import MEMORIES, history_of, typical_size
+from recurra.forecasting.history import MEMORIES, averages, history_of, typical_size
 
 
 def by_definition(

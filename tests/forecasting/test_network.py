@@ -7,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_shop import HORIZON, LEVELS, history_from, network_for, panel_of, sales, shop, tiny
+from small_shop import HORIZON, history_from, network_for, panel_of, sales, shop, tiny
 
 from recurra.cells import CELLS
 from recurra.errors import UsageError
+from recurra.forecasting.forecast import LEVELS
 from recurra.forecasting.history import MEMORIES, History
 from recurra.forecasting.network import ForecastNetwork, answer, cell_named, remember
 

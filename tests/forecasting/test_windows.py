@@ -8,8 +8,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_shop import HORIZON, LEVELS, history_from, network_for, panel_of, shop
+from small_shop import HORIZON, history_from, network_for, panel_of, shop
 
+from recurra.forecasting.forecast import LEVELS
 from recurra.forecasting.history import History
 from recurra.forecasting.metrics import weighted_quantile_loss
 from recurra.forecasting.network import answer, remember

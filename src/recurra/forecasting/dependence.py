@@ -47,8 +47,9 @@ def fit_copula(
             continue
         ahead = slice(origin + 1, origin + 1 + horizon)
         level = history.averages[here, origin, -1]
-        calendar, items = history.calendar[ahead], history.items[here]
-        answered = answer(network, context[torch.from_numpy(begun), number], level, calendar, items)
+        known = history.ahead(here, torch.full((len(here), 1), origin), horizon)[:, 0]
+        items = history.items[here]
+        answered = answer(network, context[torch.from_numpy(begun), number], level, known, items)
         floor = 0.0 if panel.nonnegative else -np.inf
         quantiles = Quantiles(levels, np.maximum(answered.double().numpy(), floor), floor)
         actual = panel.values[rows[begun], ahead].astype(np.float64)

@@ -52,8 +52,13 @@ class Forecast:
         return self.quantiles.at(np.broadcast_to(wanted, (*self.quantiles.values.shape[:2], len(wanted))))
 
     def draw(self, paths: int, seed: int | None = None, *, periods: int | None = None) -> NDArray[np.float32]:
-        """Joint sample paths (N, paths, periods) of the first `periods`, or of all."""
+        """Joint sample paths (N, paths, periods) of the first `periods`, or of all.
+
+        Raises UsageError for a seed that is no whole number from 0 on.
+        """
         seed = self.seed if seed is None else seed
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise UsageError("seed must be a whole number, 0 or more and below 2**63", value=seed)
         periods = periods or len(self.dates)
         drawn = np.empty((len(self.ids), paths, periods), dtype=np.float32)
         for start in range(0, len(self.ids), 64):

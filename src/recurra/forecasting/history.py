@@ -16,7 +16,7 @@ from torch import Tensor
 from recurra.forecasting.calendar import Frequency, calendar_features
 from recurra.forecasting.data import Panel
 
-__all__ = ["MEMORIES", "History", "averages", "history_of", "typical_size"]
+__all__ = ["MEMORIES", "History", "averages", "history_of", "logarithm", "typical_size", "usual"]
 
 # Over how many periods the recurrent averages of a series reach, shortest first. The longest is the series' level:
 # the unit in which it is read and forecast; the others tell the network how sales have moved of late.
@@ -28,6 +28,7 @@ MEMORIES: Final = {
     "quarterly": (2.0, 4.0, 8.0),
     "yearly": (2.0, 3.0, 5.0),
 }
+PHASE_MEMORY: Final = 8.0  # seasons
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,33 @@ class History:
 
     values: Tensor  # (N, L) float32
     averages: Tensor  # (N, L, M) float32, above 0, the longest memory last
+    usual: Tensor  # (N, L) float32, what this phase of the season usually sold, this period included
+    season: int  # periods of the season
     calendar: Tensor  # (L + H, F) float32
     items: Tensor  # (N,) int64, rows of the embedding
     first: NDArray[np.int64]  # (N,)
     until: NDArray[np.int64]  # (N,)
+
+    def ahead(self, rows: Tensor, origins: Tensor, horizon: int) -> Tensor:
+        """What is known of the periods ahead of `origins` (V, K) of series `rows` (V,): (V, K, H, F + 1).
+
+        Their calendar, and what the same phase of the season usually sold up to the origin, in units of the level
+        there and logarithmic; 0 where the series has not seen that phase.
+        """
+        steps = torch.arange(1, horizon + 1)
+        period = origins[..., None] + steps
+        seen = period - self.season * ((steps - 1) // self.season + 1)
+        row = rows[:, None, None]
+        level = self.averages[rows[:, None], origins, -1][..., None]
+        size = logarithm(self.usual[row, seen.clamp(min=0)] / level)
+        begun = seen >= torch.from_numpy(self.first)[row]
+        calendar = self.calendar[period.clamp(max=len(self.calendar) - 1)]
+        return torch.cat([calendar, torch.where(begun, size, 0.0)[..., None]], -1)
+
+
+def logarithm(ratio: Tensor) -> Tensor:
+    """sign(r) log(1 + |r|): like a logarithm for large numbers of either sign, and 0 at 0."""
+    return torch.sign(ratio) * torch.log1p(ratio.abs())
 
 
 def history_of(
@@ -55,9 +79,13 @@ def history_of(
     """The history of a panel whose series have the embeddings `items` (N,) and the usual size `typical`."""
     length = len(panel.dates)
     dates = panel.frequency.dates(panel.dates[0], length + horizon)
+    sizes = averages(panel.values, panel.first, typical, panel.frequency)
+    phases = usual(panel.values, panel.first, sizes[..., -1], panel.frequency.season)
     return History(
         values=torch.from_numpy(np.ascontiguousarray(panel.values, dtype=np.float32)),
-        averages=torch.from_numpy(averages(panel.values, panel.first, typical, panel.frequency)),
+        averages=torch.from_numpy(sizes),
+        usual=torch.from_numpy(phases),
+        season=panel.frequency.season,
         calendar=torch.from_numpy(calendar_features(dates, panel.frequency)),
         items=torch.from_numpy(items),
         first=panel.first,
@@ -86,6 +114,26 @@ def averages(
         count = np.where(begun, decay * count + 1, count)
         result[t] = (total + np.float32(typical / 2)) / (count + 1)
     return np.ascontiguousarray(result.swapaxes(0, 1))
+
+
+def usual(
+    values: NDArray[np.float32], first: NDArray[np.int64], level: NDArray[np.float32], season: int
+) -> NDArray[np.float32]:
+    """The recurrent average of y over the same phase of the season after every period, (N, L) -> (N, L).
+
+    It is exponential over a memory of 8 seasons, and drawn to the series' `level` (N, L) there, as if that had been
+    seen once: the sales of a usual Monday, after each Monday.
+    """
+    decay = np.float32(1 - 1 / PHASE_MEMORY)
+    total = np.zeros((season, len(values)), dtype=np.float32)
+    count = np.zeros_like(total)
+    result = np.empty((values.shape[1], len(values)), dtype=np.float32)
+    for t in range(values.shape[1]):
+        phase, begun = t % season, first <= t
+        total[phase] = np.where(begun, decay * total[phase] + values[:, t], total[phase])
+        count[phase] = np.where(begun, decay * count[phase] + 1, count[phase])
+        result[t] = (total[phase] + level[:, t]) / (count[phase] + 1)
+    return np.ascontiguousarray(result.T)
 
 
 def typical_size(panel: Panel) -> float:

@@ -19,7 +19,7 @@ from torch.nn.functional import silu, softplus
 
 from recurra.cells import CELLS
 from recurra.errors import UsageError
-from recurra.forecasting.history import History
+from recurra.forecasting.history import History, logarithm
 from recurra.networks import Recurrent
 
 __all__ = ["ForecastNetwork", "answer", "cell_named", "remember"]
@@ -75,7 +75,7 @@ class ForecastNetwork(nn.Module):
         width = self.encoder.output_size
         self.dropout = nn.Dropout(dropout)
         self.from_context = nn.Linear(width + embedding_size + 1, width)
-        self.from_calendar = nn.Linear(features, width, bias=False) if features else None
+        self.from_ahead = nn.Linear(features + 1, width, bias=False)
         self.from_distance = nn.Parameter(torch.empty(horizon, width))
         self.hidden = nn.Linear(width, width)
         self.out = nn.Linear(width, quantiles)
@@ -95,27 +95,21 @@ class ForecastNetwork(nn.Module):
         """
         who = self.embedding(item)[:, None].expand(-1, y.shape[1], -1)
         level = averages[..., -1]
-        ratio = y / level
-        size = torch.sign(ratio) * torch.log1p(ratio.abs())
+        size = logarithm(y / level)
         tempo = torch.log(averages[..., :-1] / level[..., None])
         columns = [size[..., None], (y > 0).to(y.dtype)[..., None], _log_level(level), tempo, calendar, who]
         outputs, state = self.encoder(torch.cat(columns, -1), state)
         return outputs, state
 
-    def head(self, context: Tensor, level: Tensor, calendar: Tensor, item: Tensor) -> Tensor:
+    def head(self, context: Tensor, level: Tensor, ahead: Tensor, item: Tensor) -> Tensor:
         """Quantiles in units of the level, (B, K, H, Q), rising along Q.
 
-        From the encoder's outputs (B, K, D) at K origins, the levels there (B, K), the calendar of the periods
-        ahead of each (B, K, H, F) and the items (B,).
+        From the encoder's outputs (B, K, D) at K origins, the levels there (B, K), what is known of the periods
+        `ahead` of each (B, K, H, F + 1) (`History.ahead`) and the items (B,).
         """
         who = self.embedding(item)[:, None].expand(-1, context.shape[1], -1)
         known = self.from_context(torch.cat([self.dropout(context), who, _log_level(level)], -1))
-        ahead = (
-            self.from_distance
-            if self.from_calendar is None
-            else self.from_calendar(calendar) + self.from_distance
-        )
-        x = silu(known[:, :, None] + ahead)
+        x = silu(known[:, :, None] + self.from_distance + self.from_ahead(ahead))
         x = x + silu(self.hidden(x))
         return _unlog(_rising(self.out(x)))
 
@@ -160,16 +154,13 @@ def remember(network: ForecastNetwork, history: History, rows: Tensor, origins: 
 
 
 @torch.no_grad()
-def answer(
-    network: ForecastNetwork, context: Tensor, level: Tensor, calendar: Tensor, item: Tensor
-) -> Tensor:
+def answer(network: ForecastNetwork, context: Tensor, level: Tensor, ahead: Tensor, item: Tensor) -> Tensor:
     """The forecast quantiles (V, H, Q) in units sold.
 
-    From contexts (V, D) and levels (V,) at the last period, the calendar (H, F) ahead and the items (V,).
+    From contexts (V, D) and levels (V,) at the last period, what is known `ahead` (V, H, F + 1) and the items (V,).
     """
     network.eval()
     blocks = []
-    for c, s, i in zip(*(torch.split(x, 1024) for x in (context, level, item)), strict=True):
-        units = network.head(c[:, None], s[:, None], calendar.expand(len(c), 1, -1, -1), i)[:, 0]
-        blocks.append(units * s[:, None, None])
+    for c, s, a, i in zip(*(torch.split(x, 1024) for x in (context, level, ahead, item)), strict=True):
+        blocks.append(network.head(c[:, None], s[:, None], a[:, None], i)[:, 0] * s[:, None, None])
     return torch.cat(blocks)

@@ -36,6 +36,9 @@ class Memory:
     items: NDArray[np.int64]  # (N,) rows of the embedding
     context: NDArray[np.float32]  # (N, D) what the encoder knows
     level: NDArray[np.float32]  # (N,) the unit of the forecast
+    usual: NDArray[
+        np.float32
+    ]  # (N, min(season, H)) what each phase ahead usually sold, as `History.ahead` has it
     end: np.datetime64
 
 
@@ -57,6 +60,7 @@ def state(model: Forecaster) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, 
     }
     weights = {f"network.{name}": t.detach().numpy() for name, t in model.network_.state_dict().items()}
     weights |= {"memory.items": memory.items, "memory.context": memory.context, "memory.level": memory.level}
+    weights["memory.usual"] = memory.usual
     return fitted, weights | {"copula.root": model.copula_.root}, card(model, fitted)
 
 
@@ -133,12 +137,14 @@ def _memory(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> M
     width = model.network_.encoder.output_size
     context = _array(weights, "memory.context", (size, width), np.float32)
     level = _array(weights, "memory.level", (size,), np.float32)
+    phases = min(model.rhythm_.season, model.horizon)
+    usual = _array(weights, "memory.usual", (size, phases), np.float32)
     end = model.rhythm_.dates(np.datetime64(fitted["end"]), 1)[0]
     if str(end) != fitted["end"] or str(end)[4] != "-":  # four digits of a year
         raise ModelError("the last period is no date that the forecast can go on from", value=fitted["end"])
     if (level <= SMALLEST).any() or (level >= LARGEST).any():
         raise ModelError("the level of a series is out of range")
-    return Memory(series, items, context, level, end)
+    return Memory(series, items, context, level, usual, end)
 
 
 def _array(

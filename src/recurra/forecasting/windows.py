@@ -35,7 +35,7 @@ class Batch:
     calendar: Tensor  # (B, T, F)
     item: Tensor  # (B,)
     origins: Tensor  # (K,) positions in 0 … T-1, the same for all rows
-    ahead: Tensor  # (B, K, H, F) calendar of the periods ahead
+    ahead: Tensor  # (B, K, H, F + 1) what is known of the periods ahead
     target: Tensor  # (B, K, H)
     known: Tensor  # (B, K, H) bool, where the target is to be learned
 
@@ -89,7 +89,7 @@ class Windows:
             calendar=history.calendar[here],
             item=item,
             origins=torch.from_numpy(chosen),
-            ahead=history.calendar[torch.from_numpy(np.minimum(ahead, length + self.horizon - 1))],
+            ahead=history.ahead(row, torch.from_numpy(np.minimum(origin, length - 1)), self.horizon),
             target=history.values[row[:, None, None], there],
             known=torch.from_numpy(known),
         )
@@ -161,8 +161,8 @@ class QuantileProblem:
         history, rows = self.history, torch.from_numpy(self.validation)
         start = history.values.shape[1] - self.horizon
         level = history.averages[rows, start - 1, -1]
-        calendar = history.calendar[start : start + self.horizon]
+        ahead = history.ahead(rows, torch.full((len(rows), 1), start - 1), self.horizon)[:, 0]
         context = remember(network, history, rows, [start - 1])[:, 0]
         actual = history.values[rows, start:]
-        error = actual[..., None] - answer(network, context, level, calendar, history.items[rows])
+        error = actual[..., None] - answer(network, context, level, ahead, history.items[rows])
         return 2 * float(pinball(error, self.levels).mean(-1).sum()) / max(float(actual.abs().sum()), 1e-12)
