@@ -23,7 +23,8 @@ def forecast(network: ForecastNetwork, history: History, rows: torch.Tensor = AL
     last = history.values.shape[1] - 1
     context = remember(network, history, rows, [last])[:, 0]
     level = history.averages[rows, last, -1]
-    return answer(network, context, level, history.calendar[last + 1 :], history.items[rows])
+    ahead = history.ahead(rows, torch.full((len(rows), 1), last), HORIZON)[:, 0]
+    return answer(network, context, level, ahead, history.items[rows])
 
 
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.3, 1.0, 30.0, 1e4]), st.sampled_from([0.0, 1.0, 1e15]))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from small_shop import HORIZON, history_from, network_for, panel_of, shop
 
 from recurra.forecasting.forecast import LEVELS
-from recurra.forecasting.history import History
+from recurra.forecasting.history import History, logarithm
 from recurra.forecasting.metrics import weighted_quantile_loss
 from recurra.forecasting.network import answer, remember
 from recurra.forecasting.windows import Batch, QuantileProblem, Windows, pinball
@@ -76,7 +76,14 @@ def test_batches_are_those_of_a_naive_construction(
                     assert bool(batch.known[row, k, h]) == (origin >= first[n] and t < until[n])
                     if batch.known[row, k, h]:
                         assert float(batch.target[row, k, h]) == 1000 * n + t + 1
-                        assert torch.equal(batch.ahead[row, k, h], history.calendar[t])
+                        assert torch.equal(batch.ahead[row, k, h, :-1], history.calendar[t])
+                        seen = origin - (origin - t) % 7  # the last period of that weekday
+                        usual = (
+                            float(logarithm(history.usual[n, seen] / batch.averages[row, place, -1]))
+                            if seen >= first[n]
+                            else 0
+                        )
+                        assert float(batch.ahead[row, k, h, -1]) == pytest.approx(usual)
 
 
 def test_every_series_and_period_is_learned() -> None:
@@ -220,7 +227,8 @@ def test_the_evaluation_is_the_weighted_quantile_loss() -> None:
     last = 70 - HORIZON - 1
     context = remember(network, history, torch.from_numpy(rows), [last])[:, 0]
     level = history.averages[rows, last, -1]
-    quantiles = answer(network, context, level, history.calendar[last + 1 : 70], history.items[rows])
+    ahead = history.ahead(torch.from_numpy(rows), torch.full((2, 1), last), HORIZON)[:, 0]
+    quantiles = answer(network, context, level, ahead, history.items[rows])
     expected = weighted_quantile_loss(panel.values[rows, -HORIZON:], quantiles.numpy(), LEVELS)
     found = problem.evaluate(network)
     assert found == pytest.approx(expected, rel=1e-5)
