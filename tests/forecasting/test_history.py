@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from small_shop import history_from, panel_of, sales
 
 from recurra.forecasting.calendar import FREQUENCIES, calendar_features
-from recurra.forecasting.history import MEMORIES, averages, history_of, typical_size
+from recurra.forecasting.history import MEMORIES, averages, history_of, typical_size, usual
 
 
 def by_definition(
@@ -82,3 +82,19 @@ def test_a_history_holds_the_calendar_of_the_horizon_too() -> None:
     assert history.until.tolist() == [10, 10]
     np.testing.assert_array_equal(history.values.numpy(), panel.values)
     assert history_from(panel, until=[5, 10]).until.tolist() == [5, 10]
+
+
+@pytest.mark.parametrize("season", [1, 7, 52])
+def test_what_a_phase_usually_sold_is_that_of_its_definition(season: int) -> None:
+    values, first = sales(3, 60, seed=2), np.array([0, 5, 59])
+    values[1] *= -1
+    panel = panel_of(values, first)
+    level = averages(panel.values, first, 3.0, FREQUENCIES["daily"])[..., -1]
+    found = usual(panel.values, first, level, season)
+    for n, t in np.ndindex(3, 60):
+        seen = [panel.values[n, k] for k in range(t, first[n] - 1, -season)]
+        weights = (1 - 1 / 8.0) ** np.arange(len(seen))
+        expected = ((weights * seen).sum() + level[n, t]) / (weights.sum() + 1)
+        assert found[n, t] == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    short = usual(panel.values[:, :30], first, level[:, :30], season)
+    np.testing.assert_array_equal(short, found[:, :30])  # blind to the future
