@@ -43,11 +43,7 @@ def test_a_forecast_as_a_program_sees_it(shop: Path) -> None:
     first = recurra(shop, "forecast", "sales.csv", *QUICK, "--no-backtest", "--out", "a", "--json")
     assert (first.returncode, first.stderr) == (0, "")
     assert json.loads(first.stdout)["files"][0] == "a/forecast.csv"
-    again = recurra(shop, "forecast", "sales.csv", *QUICK, "--no-backtest", "--out", "b")
-    assert again.returncode == 0
-    assert (shop / "a/forecast.csv").read_bytes() == (shop / "b/forecast.csv").read_bytes()
-    assert "steps/s" not in again.stdout + again.stderr
-    assert "\x1b" not in again.stdout + again.stderr
+    assert (shop / "a/report.html").exists()
 
 
 def test_exit_codes_and_streams_of_errors(shop: Path) -> None:
@@ -75,7 +71,8 @@ def test_ctrl_c_keeps_the_best_so_far(shop: Path) -> None:
     out, err = process.communicate(timeout=120)
     assert process.returncode == 3, err
     assert "this is the best so far" in err
-    assert "Traceback" not in err
+    for part in ("Traceback", "steps/s", "\x1b"):  # no progress in a pipe
+        assert part not in out + err
     assert "Forecast of daily sales" in out
     assert "Backtest" not in out
     assert {path.name for path in (shop / "out").iterdir()} == {
@@ -107,6 +104,7 @@ def test_ctrl_c_as_a_program_sees_it(shop: Path) -> None:
     assert (shop / "model/weights.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_early_makes_no_noise(shop: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -126,6 +124,7 @@ def test_a_reader_that_goes_early_makes_no_noise(shop: Path) -> None:
     assert (shop / "out/report.html").exists()
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_progress_with_rate_and_time(shop: Path) -> None:
     import fcntl
     import pty
