@@ -63,7 +63,8 @@ class Window:
 class Backtest:
     """The scores of the model, first, and of the baselines over `origins` windows of `horizon` periods.
 
-    `window` is the model's last one, `calibration` over all of them, at the levels of QUANTILES.
+    `window` is the model's last one, `calibration` over all of them, at the levels of QUANTILES; `model` is the one
+    that was tested, trained on what came before the first origin.
     """
 
     scores: Sequence[Score]
@@ -71,6 +72,7 @@ class Backtest:
     origins: int = 1
     calibration: Calibration | None = None
     window: Window | None = None
+    model: Forecaster | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The scores as plain values, for `--json`; a score that is not defined is None."""
@@ -136,6 +138,7 @@ def backtest(
         origins=origins,
         calibration=calibration(*_joined(windows), QUANTILES),
         window=windows[-1],
+        model=model,
     )
 
 
