@@ -78,7 +78,7 @@ def test_a_file_that_cannot_be_used(
     ("options", "said"),
     [
         (("--horizon", 60), "the horizon of 60 periods is longer than the history allows, which has 40"),
-        (("--horizon", 5, "--lead-time", 4, "--review", 4), "lead_time + review is 8 periods"),
+        (("--horizon", 5, "--lead-time", 4, "--review", 4), "lead time + review is 8 periods"),
         ((*PLAN, "--service-level", 95), "service_level does not fit (found '95.0')"),
         ((*PLAN, "--service-level", 0), "service_level does not fit (found '0.0')"),
         ((*PLAN, "--service-level", "nan"), "service_level does not fit (found 'nan')"),

@@ -102,7 +102,7 @@ def test_the_seed_draws_other_paths_from_a_model(run: Any, shop: Path, trained: 
         (("--cell", "gru"), "--cell is for training"),
         (("--checkpoint", "c"), "--checkpoint is for training"),
         (("--backtest",), "--backtest is for training"),
-        (("--lead-time", 3, "--review", 3), "lead_time + review is 6 periods"),
+        (("--lead-time", 3, "--review", 3), "lead time + review is 6 periods"),
     ],
 )
 def test_options_that_do_not_fit_a_model(

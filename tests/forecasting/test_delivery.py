@@ -128,7 +128,7 @@ def test_items_that_the_model_does_not_know_are_named(fitted: Forecaster, small_
 def test_terms_are_checked_against_an_untrained_forecaster() -> None:
     terms = stock_terms(tiny(horizon=9), shop(), 2, None, 0.9, None, say=silent)
     assert (terms.lead_time, terms.review, terms.on_hand) == (2, 7, 0)
-    with pytest.raises(UsageError, match="lead_time \\+ review is 10 periods"):
+    with pytest.raises(UsageError, match=r"lead time \+ review is 10 periods"):
         stock_terms(tiny(horizon=9), shop(), 3, None, 0.9, None, say=silent)
 
 

@@ -80,7 +80,7 @@ def test_a_plan_sums_along_paths() -> None:
     demand = forecast(shared=0.2).draw(500)[..., :3].sum(-1, dtype=np.float64)
     np.testing.assert_allclose(plan["order_up_to"], np.quantile(demand, 0.9, axis=1, method="inverted_cdf"))
     np.testing.assert_allclose(plan["order_quantity"], plan["order_up_to"] - 7, atol=1e-5)
-    with pytest.raises(UsageError, match="lead_time"):
+    with pytest.raises(UsageError, match="lead time"):
         forecast().plan(lead_time=4, review=1)
-    with pytest.raises(UsageError, match="lead_time"):
+    with pytest.raises(UsageError, match="lead time"):
         forecast().plan(lead_time=1)  # a week is the review of daily data

@@ -250,7 +250,7 @@ def test_a_plan_that_does_not_fit_is_refused_before_any_path_is_drawn(
     for arguments in wrong:
         with pytest.raises(UsageError):
             fitted.plan_stock(**arguments)
-    with pytest.raises(UsageError, match=r"lead_time \+ review is 6 periods.*forecasts only 5"):
+    with pytest.raises(UsageError, match=r"lead time \+ review is 6 periods.*forecasts only 5"):
         fitted.plan_stock(lead_time=3, review=3)
 
 

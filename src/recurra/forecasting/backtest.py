@@ -93,7 +93,8 @@ def backtest(
     out there. The baselines are seasonal naive and the quantiles of the last 8 values of the same season phase
     (for daily data: same weekdays).
 
-    Raises UsageError where the history is too short, InputError for data that cannot be used.
+    Ctrl-C ends it with KeyboardInterrupt. Raises UsageError where the history is too short, InputError for data that
+    cannot be used.
     """
     if isinstance(origins, bool) or not isinstance(origins, int) or origins < 1:
         raise UsageError("origins must be a whole number, 1 or more", value=origins)
@@ -111,6 +112,8 @@ def backtest(
     before = panel.until(start)
     began = time.monotonic()
     model = Forecaster(**forecaster.get_params(deep=False)).fit(before, max_seconds=max_seconds)
+    if model.outcome_.stopped == "interrupted":  # its scores would be those of a model half trained
+        raise KeyboardInterrupt
     trained = time.monotonic() - began
     ends = [start + k * horizon for k in range(origins)]
 

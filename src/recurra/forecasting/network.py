@@ -2,8 +2,8 @@
 
 Every series shares one network. A series is read in units of its own level, a recurrent average of what was
 sold, so that large and small sellers look alike; the level itself is an input. At every period the head turns
-what the encoder remembers and the calendar of the H periods ahead into Q quantiles for each of them (the direct
-multi-horizon quantile forecast of Wen et al. 2017, arXiv 1711.11053).
+what the encoder remembers, the calendar of the H periods ahead and what the same phases of the season usually sold
+into Q quantiles for each of them (the direct multi-horizon quantile forecast of Wen et al. 2017, arXiv 1711.11053).
 
 Legend: B rows, T steps, K origins, H horizon, F calendar features, M memories, D encoder output, Q quantiles.
 """
@@ -24,6 +24,7 @@ from recurra.networks import Recurrent
 
 __all__ = ["ForecastNetwork", "answer", "cell_named", "remember"]
 
+ANSWERS = 32_768  # periods of series that the head answers at once: a bound on memory
 LARGEST_LOG = 8.0  # a quantile is at most e^8 ≈ 3000 times the level: gradients stay finite
 
 
@@ -160,7 +161,7 @@ def answer(network: ForecastNetwork, context: Tensor, level: Tensor, ahead: Tens
     From contexts (V, D) and levels (V,) at the last period, what is known `ahead` (V, H, F + 1) and the items (V,).
     """
     network.eval()
-    blocks = []
-    for c, s, a, i in zip(*(torch.split(x, 1024) for x in (context, level, ahead, item)), strict=True):
+    blocks, size = [], max(1, ANSWERS // network.horizon)
+    for c, s, a, i in zip(*(torch.split(x, size) for x in (context, level, ahead, item)), strict=True):
         blocks.append(network.head(c[:, None], s[:, None], a[:, None], i)[:, 0] * s[:, None, None])
     return torch.cat(blocks)

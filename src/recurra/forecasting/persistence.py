@@ -118,8 +118,8 @@ def _copula(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> C
 
 def _outcome(told: Mapping[str, Any]) -> Outcome:
     outcome = Outcome(**told)
-    counts = (outcome.steps, 0 if outcome.best_step is None else outcome.best_step)
-    amounts = (outcome.seconds, outcome.best_loss or 0.0, outcome.loss or 0.0)
+    counts = [outcome.steps, *(() if outcome.best_step is None else [outcome.best_step])]
+    amounts = [outcome.seconds, *(x for x in (outcome.best_loss, outcome.loss) if x is not None)]
     whole = all(isinstance(count, int) for count in counts)
     if not whole or not all(isinstance(amount, int | float) for amount in amounts):
         raise ModelError("what is told of the training is not sound", value=dict(told))

@@ -141,8 +141,9 @@ def check_plan(lead_time: int, review: int, service_level: float, *, horizon: in
     interval = lead_time + review
     if interval > horizon:
         raise UsageError(
-            f"lead_time + review is {interval} periods, but the model forecasts only {horizon}",
-            hint=f"Fit with horizon={interval} or more, or plan for a shorter time.",
+            f"lead time + review is {interval} periods, but the model forecasts only {horizon}",
+            hint=f"Forecast {interval} periods or more (horizon={interval}, --horizon {interval}), or plan for a "
+            "shorter time.",
         )
     fewest = _paths_with(FEWEST_BEYOND, service_level)
     if samples < fewest:

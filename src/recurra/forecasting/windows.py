@@ -155,7 +155,10 @@ class QuantileProblem:
         return torch.where(batch.known, losses, 0.0).sum() / batch.known.sum().clamp(min=1), state
 
     def evaluate(self, network: ForecastNetwork) -> float | None:
-        """The weighted quantile loss over the held-out periods of the validation series; None without any."""
+        """The weighted quantile loss over the held-out periods of the validation series.
+
+        None without such series, or where nothing was sold: there is nothing to weigh by.
+        """
         if not len(self.validation):
             return None
         history, rows = self.history, torch.from_numpy(self.validation)
@@ -164,5 +167,8 @@ class QuantileProblem:
         ahead = history.ahead(rows, torch.full((len(rows), 1), start - 1), self.horizon)[:, 0]
         context = remember(network, history, rows, [start - 1])[:, 0]
         actual = history.values[rows, start:]
+        sold = float(actual.abs().sum())
+        if sold == 0:
+            return None
         error = actual[..., None] - answer(network, context, level, ahead, history.items[rows])
-        return 2 * float(pinball(error, self.levels).mean(-1).sum()) / max(float(actual.abs().sum()), 1e-12)
+        return 2 * float(pinball(error, self.levels).mean(-1).sum()) / sold
