@@ -82,6 +82,13 @@ def test_asking_for_help_loads_nothing_heavy(arguments: list[str], expected: str
     assert packages & HEAVY == set()
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"]])
+def test_the_lists_of_verbs_come_without_rich(arguments: list[str]) -> None:
+    packages, _ = loaded(RUN.format(arguments=["recurra", *arguments]))
+    assert "typer" in packages
+    assert "rich" not in packages
+
+
 def test_the_check_itself_sees_what_is_loaded() -> None:
     packages, _ = loaded("import recurra; recurra.Forecaster")
     assert {"torch", "polars"} <= packages

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
+from typer.core import TyperCommand
 
 from recurra import __version__
 from recurra.cli import forecasting
 
 __all__ = ["app"]
 
+
+class _Verb(TyperCommand):
+    """A verb, whose help shows its options in panels; the lists of verbs are plain, to come without loading rich."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.rich_markup_mode = "rich"
+        super().format_help(ctx, formatter)
+
+
 app = typer.Typer(
     help="Recurrent neural networks for the sequences people have, on an ordinary computer.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 train = typer.Typer(help="Train a model and write it to a folder.", no_args_is_help=True)
 app.add_typer(train, name="train")
-app.command("forecast")(forecasting.forecast)
-app.command("backtest")(forecasting.backtest)
-train.command("forecaster")(forecasting.train_forecaster)
+# The short help is what fits into one line of the list.
+for group, name, verb, short in (
+    (app, "forecast", forecasting.forecast, "Forecast sales, and from that what to order now."),
+    (app, "backtest", forecasting.backtest, "Say how good forecasts of the past would have been."),
+    (train, "forecaster", forecasting.train_forecaster, "Train a forecaster on a sales file."),
+):
+    group.command(name, cls=_Verb, short_help=short)(verb)
 
 
 @app.callback(invoke_without_command=True)
