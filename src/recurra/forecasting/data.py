@@ -7,17 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
+import narwhals as nw
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from recurra.errors import InputError, MissingExtraError, UsageError
-
-try:
-    import narwhals as nw
-    import polars as pl
-except ImportError as error:
-    raise MissingExtraError.of("polars or narwhals", "tables") from error
-
+from recurra.errors import InputError, UsageError
 from recurra.forecasting.calendar import Dates, Frequency, anchored, frequency_named, infer_frequency
 from recurra.forecasting.invoices import has_cancellations, net_cancellations
 from recurra.forecasting.lines import Source, sales_lines

@@ -10,21 +10,13 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
+import narwhals as nw
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from recurra import __version__
-from recurra.errors import InputError, MissingExtraError, UsageError
-
-try:
-    import narwhals as nw
-except ImportError as error:
-    raise MissingExtraError.of("narwhals", "tables") from error
-try:
-    import torch
-except ImportError as error:
-    raise MissingExtraError.of("torch", "train") from error
-
+from recurra.errors import InputError, UsageError
 from recurra.estimator import Estimator
 from recurra.forecasting import persistence
 from recurra.forecasting.calendar import Frequency, calendar_features, frequency_named

@@ -9,15 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from recurra.errors import InputError, MissingExtraError, UsageError
-
-try:
-    import narwhals.stable.v2 as nw
-except ImportError as error:
-    raise MissingExtraError.of("narwhals", "tables") from error
+from recurra.errors import InputError, UsageError
 
 __all__ = ["Inventory", "read_inventory"]
 

@@ -19,17 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from recurra.errors import MissingExtraError, UsageError
+from recurra.errors import UsageError
 from recurra.forecasting.calendar import Frequency
 from recurra.forecasting.inventory import read_inventory
-
-try:
-    import narwhals.stable.v2 as nw
-except ImportError as error:
-    raise MissingExtraError.of("narwhals", "tables") from error
 
 __all__ = [
     "StockPlan",
