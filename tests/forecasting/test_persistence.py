@@ -153,7 +153,8 @@ OUTCOME = {"steps": 1, "seconds": 1.0, "stopped": "steps", "best_step": 1, "best
         ("rhythm", {"name": "monthly", "anchor": 0, "day": 400}), ("rhythm", {"name": "weekly", "anchor": 0, "day": 1}),
         ("shared", 1.0), ("shared", "nan"), ("typical", 0.0), ("typical", 1e300), ("typical", -1), ("levels", [0.5]),
         ("series", ["a"] * 6), ("series", "abcdef"), ("items", [1, 2, 3, 4, 5, 6]), ("items", []),
-        ("outcome", {}), ("outcome", None), ("outcome", OUTCOME | {"best_loss": ""}), ("outcome", OUTCOME | {"loss": []}),
+        ("outcome", {}), ("outcome", None),
+        ("outcome", OUTCOME | {"best_loss": ""}), ("outcome", OUTCOME | {"loss": []}),
     ],
 )  # fmt: skip
 def test_what_was_found_out_must_fit(model: Model, place: str, value: Any) -> None:
