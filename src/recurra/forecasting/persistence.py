@@ -16,7 +16,7 @@ from recurra.forecasting.card import card
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
 from recurra.training import Outcome
-from recurra.training.loop import Reason
+from recurra.training.run import Reason
 
 if TYPE_CHECKING:
     from recurra.forecasting.forecaster import Forecaster

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from recurra.training.loop import Batch, Outcome, Problem, Source, train
+from recurra.training.loop import Outcome, train
+from recurra.training.problem import Batch, Problem, Source
 from recurra.training.recipe import Recipe
 
 __all__ = ["Batch", "Outcome", "Problem", "Recipe", "Source", "train"]
