@@ -87,3 +87,10 @@ def test_any_names_are_told_or_refused(names: list[str]) -> None:
     taken = [name for name in vars(found).values() if name is not None]
     assert len(set(taken)) == len(taken)
     assert set(taken) <= set(names)
+
+
+def test_of_two_columns_the_one_that_is_no_date_is_the_quantity() -> None:
+    found = find_columns(["Month", "Sunspots"])
+    assert (found.unique_id, found.ds, found.y) == (None, "Month", "Sunspots")
+    with pytest.raises(InputError, match="no column looks like the quantity"):
+        find_columns(["Month", "Sunspots", "Auroras"])

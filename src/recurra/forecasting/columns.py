@@ -75,7 +75,8 @@ def find_columns(
 ) -> Columns:
     """Say which of the columns `names` hold item, date and quantity, and invoice and customer if any do.
 
-    Case, spaces and punctuation in names do not count. A table without an item column is one series.
+    Case, spaces and punctuation in names do not count. A table without an item column is one series; in one of two
+    columns the one that is not the date is the quantity, whatever its name.
 
     Parameters
     ----------
@@ -144,6 +145,8 @@ def _guess(role: str, free: Sequence[str], names: Sequence[str], file: object) -
             )
         if matches:
             return None
+    if role == "y" and len(free) == 1 and len(names) == 2:
+        return free[0]  # a date and one column more: what else could it be
     if role in ("ds", "y"):
         raise InputError(
             f"no column looks like the {_WORDS[role]}",
