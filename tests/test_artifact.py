@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from recurra import __version__, artifact
-from recurra.artifact import load_model, save_model, write_file
+from recurra.artifact import load_model, save_model
 from recurra.errors import ModelError, RecurraError, UsageError
 
 # Few examples: each waits for the disk several times.
@@ -252,17 +252,6 @@ def test_a_full_disk_leaves_a_whole_model_and_no_litter(
     model = load_model(tmp_path / "m")
     assert (model.fitted["scale"], model.card) == (left, f"# Toy {left}\n")
     assert not list(tmp_path.glob(".m.new*"))
-
-
-def test_write_file_replaces_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_file(tmp_path / "f", b"old")
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "full")))
-        with pytest.raises(OSError, match="full"):
-            write_file(tmp_path / "f", b"new")
-    assert content(tmp_path) == {"f": b"old"}
-    write_file(tmp_path / "f", b"new")
-    assert content(tmp_path) == {"f": b"new"}
 
 
 # Damage

@@ -25,8 +25,9 @@ from safetensors import numpy as tensors
 
 from recurra import __version__
 from recurra.errors import ModelError, RecurraError, UsageError
+from recurra.sources.files import sync
 
-__all__ = ["Model", "load_model", "save_model", "write_file"]
+__all__ = ["Model", "load_model", "save_model"]
 
 FORMAT = "recurra-model"
 VERSION = 1
@@ -96,8 +97,9 @@ def save_model(
         fresh.mkdir()
         try:
             for name, content in files.items():
-                _write(fresh / name, content)
-            _sync_folder(fresh)
+                (fresh / name).write_bytes(content)
+                sync(fresh / name)
+            sync(fresh)
             _swap(fresh, target)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -127,17 +129,6 @@ def load_model(folder: str | Path) -> Model:
     return Model(config["class"], config["arguments"], config["fitted"], weights, card)
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file so that a crash at any moment leaves the old content or the new one, never a part."""
-    fresh = path.with_name(f".{path.name}.new")
-    try:
-        _write(fresh, content)
-        os.replace(fresh, path)  # noqa: PTH105
-    finally:
-        fresh.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
 # Writing
 
 
@@ -157,7 +148,7 @@ def _swap(fresh: Path, target: Path) -> None:
         if former.exists() and not target.exists():
             os.replace(former, target)  # noqa: PTH105
         raise
-    _sync_folder(target.parent)
+    sync(target.parent)
     shutil.rmtree(former, ignore_errors=True)
 
 
@@ -184,23 +175,6 @@ def _check_replaceable(target: Path) -> None:
         known = False
     if not known:
         raise UsageError("the config.json in this folder is not a recurra model's", file=target, hint=hint)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":  # elsewhere a folder cannot be opened
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _plain(value: Any, place: str, depth: int = 2) -> Any:

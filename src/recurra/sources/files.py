@@ -11,7 +11,7 @@ from pathlib import Path
 
 from recurra.errors import InputError
 
-__all__ = ["atomic_write", "existing_file", "sync_folder"]
+__all__ = ["atomic_write", "existing_file", "sync", "write_bytes"]
 
 
 @contextmanager
@@ -35,26 +35,45 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         )
     temporary = target.with_name(f".{secrets.token_hex(6)}.{target.name}")
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(target)
-        sync_folder(target.parent)
+        with _replacing(target, temporary):
+            yield temporary
     except PermissionError as error:
         raise InputError(f"the file cannot be written: {error.strerror}", file=target) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Have `folder`'s list of names put on the disk; where the system has no such call, do nothing."""
-    if not hasattr(os, "O_DIRECTORY"):
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that a crash at any moment leaves the old content or the new one, never a part.
+
+    For files that recurra writes again and again, one process at a time: the temporary name is always the same,
+    so that what a killed process left is written over. Raises OSError; the caller knows what file it is.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    with _replacing(path, temporary):
+        temporary.write_bytes(content)
+
+
+def sync(path: Path) -> None:
+    """Have a file's content or a folder's list of names put on the disk; only POSIX does so for folders."""
+    folder = path.is_dir()
+    if folder and os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _replacing(target: Path, temporary: Path) -> Iterator[None]:
+    """Have the file that the block writes at `temporary` take the place of `target` when it ends well."""
+    try:
+        yield
+        sync(temporary)
+        temporary.replace(target)
+        sync(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def existing_file(path: str | os.PathLike[str]) -> Path:

@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from safetensors import torch as files
 from torch import Tensor
 
-from recurra.artifact import write_file
 from recurra.errors import ModelError, RecurraError
+from recurra.sources.files import write_bytes
 
 __all__ = ["FILE", "group", "read", "write"]
 
@@ -30,7 +30,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) 
     own = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     metadata = {"format": FORMAT, "record": json.dumps(record, allow_nan=False)}
     try:
-        write_file(path, files.save(own, metadata))
+        write_bytes(path, files.save(own, metadata))
     except OSError as error:
         raise RecurraError(
             f"the checkpoint could not be written: {error.strerror or error}",
