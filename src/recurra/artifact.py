@@ -15,7 +15,7 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from recurra import __version__
 from recurra.errors import ModelError, RecurraError, UsageError
 from recurra.sources.files import sync
 
-__all__ = ["Model", "load_model", "save_model"]
+__all__ = ["Model", "check_replaceable", "load_model", "save_model"]
 
 FORMAT = "recurra-model"
 VERSION = 1
@@ -63,7 +63,7 @@ class Model:
     kind: str
     arguments: dict[str, Any]
     fitted: dict[str, Any]
-    weights: dict[str, np.ndarray[Any, Any]]
+    weights: dict[str, np.ndarray[Any, Any]] = field(repr=False)
     card: str = ""
 
 
@@ -86,7 +86,7 @@ def save_model(
     """
     # Beyond a link lies the folder that is meant; the link itself stays.
     target = Path(folder).resolve()
-    _check_replaceable(target)
+    check_replaceable(target)
     config = {"format": FORMAT, "version": VERSION, "recurra": __version__, "class": kind}
     config |= {"arguments": _plain(dict(arguments), "arguments"), "fitted": _plain(dict(fitted), "fitted")}
     files = {CONFIG: _json(config), WEIGHTS: _safetensors(weights), CARD: _utf8(card, CARD)}
@@ -152,8 +152,8 @@ def _swap(fresh: Path, target: Path) -> None:
     shutil.rmtree(former, ignore_errors=True)
 
 
-def _check_replaceable(target: Path) -> None:
-    """Refuse to replace whatever may be of worth to somebody: anything but a model folder or an empty one."""
+def check_replaceable(target: Path) -> None:
+    """Raise UsageError where saving would replace what may be of worth: anything but a model or an empty folder."""
     if not target.exists():
         return
     if not target.is_dir():
@@ -258,8 +258,9 @@ def _parse(path: Path) -> dict[str, Any]:
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is no JSON")
 
+    text = _text(path)
     try:
-        content = json.loads(_text(path), parse_constant=refuse)
+        content = json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else f"it is no JSON ({error})"
         raise ModelError(f"the file is damaged: {why}", file=path, hint=_COPY_AGAIN) from error

@@ -38,7 +38,10 @@ DATA = "The data"
 TRAINING = "Training"
 
 SalesFile = Annotated[
-    Path, typer.Argument(help="Sales: CSV, TSV, JSON Lines or Parquet; .gz, .xz and .bz2 are fine.")
+    Path,
+    typer.Argument(
+        help="Sales: CSV, TSV, JSON Lines or Parquet; .gz, .xz and .bz2 are fine.", readable=False
+    ),
 ]
 Horizon = Annotated[int, typer.Option("--horizon", min=1, help="Periods to forecast.")]
 ItemColumn = Annotated[

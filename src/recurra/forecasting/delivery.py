@@ -14,7 +14,7 @@ import polars as pl
 import polars.selectors
 from numpy.typing import NDArray
 
-from recurra.artifact import _check_replaceable
+from recurra.artifact import check_replaceable
 from recurra.errors import InputError
 from recurra.forecasting.backtest import Backtest, backtest
 from recurra.forecasting.columns import item_column
@@ -242,7 +242,7 @@ def prepare_folder(folder: Path) -> None:
 def prepare_model_folder(folder: Path) -> None:
     """Find out before the training whether a model can be saved there; raises as `Forecaster.save` does."""
     target = folder.resolve()
-    _check_replaceable(target)
+    check_replaceable(target)
     prepare_folder(target.parent)
 
 
