@@ -36,7 +36,7 @@ __all__ = ["Forecaster"]
 STRANGERS = 0.1  # share of series read as an unknown item, so that unknown items can be forecast
 HELD_OUT = 0.1  # share of series whose last horizon is held out, to find the best step
 STEPS_A_WINDOW = {"hourly": 96, "daily": 42, "weekly": 52, "monthly": 24, "quarterly": 12, "yearly": 8}
-STEPS, ROUNDS = (500, 1600), 7  # unless told otherwise: seven times through the data, within these bounds
+STEPS, ROUNDS = (400, 1600), 7  # unless told otherwise: seven times through the data, within these bounds
 ORIGINS = 12  # of the steps of a window, those from which a forecast is asked
 LARGEST = {"horizon": 2000, "hidden_size": 8192, "layers": 32, "embedding_size": 4096, "batch_size": 65536}
 
@@ -51,7 +51,7 @@ class Forecaster(Estimator):
     hidden_size, layers: units of a layer, and layers.
     embedding_size: numbers that the network learns about each series of its own.
     dropout: share of units dropped in training, in [0, 1).
-    steps: how many batches to train on; None takes 500 to 1600, by how much data there is.
+    steps: how many batches to train on; None takes 400 to 1600, by how much data there is.
     batch_size, learning_rate: see `training.Recipe`.
     patience: stop after this many evaluations (one every 25 steps) without improvement; None for never.
     columns: role -> column name where names do not tell, such as {"unique_id": "shop", "y": "boxes"}.
