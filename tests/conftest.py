@@ -22,6 +22,15 @@ def seed() -> None:
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Most networks in tests are far too small for two."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
 def poisoned_memory() -> Iterator[None]:
     """Fill fresh memory with NaN, so that a kernel that leaves a place unwritten is found out."""
     torch.use_deterministic_algorithms(True)

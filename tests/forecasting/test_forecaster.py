@@ -535,7 +535,8 @@ def test_a_fit_that_had_ended_is_not_done_again(
         (tiny(), shop(seed=1)),
     ):
         with pytest.raises(
-            UsageError, match=r"of a training with other data or another network.*another folder"
+            UsageError,
+            match=r"of a training with other data or another network.*6 daily series to .*another folder",
         ):
             other.fit(data, checkpoint=tmp_path)
 

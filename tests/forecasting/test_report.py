@@ -154,13 +154,6 @@ def test_a_forecast_alone_is_a_report() -> None:
     page = Words(render_report(content(items=1)))
     assert "What to order" not in page.text
     assert "How far to trust it" not in page.text
-    assert "futures drawn for each item" not in page.text
-
-
-@pytest.mark.usefixtures("no_pictures")
-def test_items_drawn_apart_are_said_to_be_unless_they_are_joint() -> None:
-    assert "futures drawn for each item" in Words(render_report(content())).text
-    assert "futures drawn for each item" not in Words(render_report(replace(content(), joint=True))).text
 
 
 @pytest.mark.usefixtures("no_pictures")

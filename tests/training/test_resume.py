@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,22 @@ def test_another_training_is_not_resumed(tmp_path: Path) -> None:
         run(RECIPE, tmp_path, resume=True, fingerprint="sales of 2025")
     more = replace(RECIPE, max_seconds=1e6, checkpoint_seconds=9.0)
     assert run(more, tmp_path, resume=True, fingerprint="sales of 2024")[1].steps == RECIPE.steps
+
+
+def test_a_file_is_no_folder_for_checkpoints(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(UsageError, match="checkpoints need a folder"):
+        run(RECIPE, tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("ops", ["reference", ""])
+def test_other_kernels_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ops: str) -> None:
+    monkeypatch.setenv("RECURRA_OPS", "reference")
+    run(RECIPE, tmp_path)
+    monkeypatch.setenv("RECURRA_OPS", ops)
+    with nullcontext() if ops else pytest.warns(UserWarning, match="RECURRA_OPS: reference, now"):
+        run(RECIPE, tmp_path, resume=True)
 
 
 def test_other_threads_are_said(tmp_path: Path) -> None:

@@ -209,7 +209,6 @@ def deliver(
             quantiles=forecast.at(QUANTILES),
             mean=forecast.quantiles.mean(),
             paths=forecast.draw(max(50, min(REPORT_PATHS, MOST_NUMBERS // numbers))),
-            joint=True,
             plan=plan,
             backtest=result,
             facts=facts,

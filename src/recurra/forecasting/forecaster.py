@@ -334,7 +334,8 @@ class Forecaster(Estimator):
         for part in (panel.values, panel.first, panel.dates.astype(np.int64)):
             digest.update(np.ascontiguousarray(part).tobytes())
         digest.update("\n".join(panel.ids).encode())
-        return digest.hexdigest()
+        name = f"{len(panel.ids):,} {panel.frequency.name} series to {panel.dates[-1]}"
+        return f"{name}, {digest.hexdigest()}"
 
     def _read_again(self, frame: Any) -> tuple[Memory, Frequency]:
         panel = self.read(frame)

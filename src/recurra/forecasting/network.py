@@ -39,6 +39,8 @@ def cell_named(name: str) -> Any:
 class ForecastNetwork(nn.Module):
     """Reads scaled history step by step and answers with quantiles in units of the level.
 
+    `Forecaster` has the defaults, and says what its arguments of the same name mean.
+
     Parameters
     ----------
     items: how many series have an embedding of their own; number 0 stands for any other.
@@ -59,11 +61,11 @@ class ForecastNetwork(nn.Module):
         memories: int,
         horizon: int,
         quantiles: int,
-        cell: str = "lstm",
-        hidden_size: int = 64,
-        layers: int = 2,
-        embedding_size: int = 16,
-        dropout: float = 0.1,
+        cell: str,
+        hidden_size: int,
+        layers: int,
+        embedding_size: int,
+        dropout: float,
     ) -> None:
         super().__init__()
         kind = cell_named(cell)

@@ -37,9 +37,8 @@ class ReportContent:
     Attributes
     ----------
     panel: the history. future: (H,) dates of the horizon. levels: (Q,) of the quantiles.
-    quantiles, mean, paths: the forecast, (N, H, Q), (N, H) and (N, S, H).
-    joint: the paths of different items belong together, so that their sum has the right spread; if not, the
-        report says that the items were taken as independent.
+    quantiles, mean, paths: the forecast, (N, H, Q), (N, H) and (N, S, H); paths of the same number belong together
+        across items, so that their sum has the right spread.
     plan, backtest: left out of the report where None.
     facts: how the model was made (cells, parameters, seconds, seed, …), printed as they stand.
     command: how to make this report again. notes: sentences beside those of the panel and the plan.
@@ -51,7 +50,6 @@ class ReportContent:
     quantiles: Array
     mean: Array
     paths: Array
-    joint: bool = False
     plan: StockPlan | None = None
     backtest: Backtest | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
@@ -142,11 +140,6 @@ def _total(content: ReportContent) -> Html:
         nonnegative=panel.nonnegative,
     )
     caption = f"Units per {period_name(panel.frequency)}, all items added up."
-    if not content.joint and len(panel.ids) > 1:
-        caption += (
-            " The band adds up futures drawn for each item by itself; what moves all items at once, such "
-            "as the weather or a campaign, makes the total less certain than the band shows."
-        )
     alt = f"Line of past total sales and the forecast to {day(content.future[-1])} with its range"
     return page.figure(picture, alt, caption, wide=True)
 

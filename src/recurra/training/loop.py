@@ -74,9 +74,11 @@ def train(
     - fingerprint: identifies the data and the network; a checkpoint with another one is not resumed.
     - description: what the progress bar says.
 
-    Raises UsageError when the folder holds a checkpoint (`resume=False`) or that of another training
+    Raises UsageError when the folder is a file, holds a checkpoint (`resume=False`) or that of another training
     (`resume=True`), ModelError when it is damaged, RecurraError when a loss or a gradient is not finite.
     """
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise UsageError("this is a file, checkpoints need a folder", file=folder, hint="Name another one.")
     place = None if folder is None else folder / checkpoint.FILE
     if place is not None and place.exists() and not resume:
         hint = "Resume it (resume=True), delete it, or choose another folder."

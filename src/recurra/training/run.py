@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 import warnings
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recurra import ops
+from recurra import __version__, ops
 from recurra import state as states
 from recurra.errors import RecurraError, UsageError
 from recurra.state import State
@@ -239,9 +240,11 @@ class Run(Generic[N, B]):
 def _machinery() -> dict[str, str | int | bool]:
     """What must stay for a resumed run to end with the same bits."""
     return {
+        "recurra": __version__,
         "torch": str(torch.__version__),
         "threads": torch.get_num_threads(),
         "extension": ops.native_available(),
+        "RECURRA_OPS": os.environ.get("RECURRA_OPS", ""),
     }
 
 
