@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from cases import Case, cases
 from torch import Tensor, nn
 
 from recurra import ops, state
 from recurra.cell import Cell, Windowed
-from recurra.cells import CELLS
 
-B, T, I, H = 4, 6, 3, 5  # noqa: E741 - the legend of the whole project
+B, T, I, H = 4, 6, 3, 6  # noqa: E741 - the legend of the whole project
 LENGTHS = (T, 2, 0, 5)
 TOLERANCE = {torch.float32: 2e-6, torch.float64: 1e-12}
 
@@ -60,8 +60,8 @@ class Everything(Cell):
         return h + counts.sum((1, 2)).unsqueeze(1), Inner(h, (counts,))
 
 
-@pytest.fixture(params=[*CELLS, Everything], ids=lambda cell: cell.__name__)
-def cell_class(request: pytest.FixtureRequest) -> type[Cell]:
+@pytest.fixture(params=[*cases(), Case(Everything, {})], ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
     return request.param
 
 
@@ -71,9 +71,8 @@ def dtype(request: pytest.FixtureRequest) -> torch.dtype:
 
 
 @pytest.fixture(params=[True, False], ids=["training", "evaluation"])
-def cell(cell_class: Any, dtype: torch.dtype, request: pytest.FixtureRequest) -> Cell:
-    made: Cell = cell_class(I, H, generator=torch.Generator().manual_seed(1)).to(dtype)
-    return made.train(request.param)
+def cell(case: Case, dtype: torch.dtype, request: pytest.FixtureRequest) -> Cell:
+    return case.make(I, H).to(dtype).train(request.param)
 
 
 class Run(NamedTuple):
@@ -86,7 +85,7 @@ class Run(NamedTuple):
 def run(cell: Cell, dtype: torch.dtype) -> Run:
     """Inputs, a state that is not the initial one, and noise where the cell has some and trains."""
     noise = cell.noise(B, T, torch.Generator().manual_seed(2)) if cell.training else None
-    return Run(torch.randn(B, T, I, dtype=dtype), random_state(cell, B), noise)
+    return Run(torch.randn(B, T, cell.input_size, dtype=dtype), random_state(cell, B), noise)
 
 
 def random_state(cell: Cell, rows: int) -> Any:
@@ -216,7 +215,9 @@ def test_no_steps_leave_the_state_as_it_was(cell: Cell, run: Run, dtype: torch.d
 def test_no_rows_give_no_rows(cell: Cell) -> None:
     noise = cell.noise(0, T, None)
     y, after = cell.sequence(
-        torch.zeros(0, T, I, dtype=next(cell.parameters()).dtype), cell.initial_state(0), noise=noise
+        torch.zeros(0, T, cell.input_size, dtype=next(cell.parameters()).dtype),
+        cell.initial_state(0),
+        noise=noise,
     )
     assert y.shape == (0, T, H)
     assert all(len(leaf) == 0 for leaf in state.flatten(after).values())
@@ -246,10 +247,10 @@ def test_the_fast_path_gives_the_reference_and_its_gradients(
 @pytest.mark.parametrize("lengths", [None, (3, 1, 0)], ids=["whole", "ragged"])
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 def test_gradients_agree_with_finite_differences(
-    cell_class: Any, lengths: tuple[int, ...] | None, training: bool
+    case: Case, lengths: tuple[int, ...] | None, training: bool
 ) -> None:
-    cell = cell_class(2, 4, generator=torch.Generator().manual_seed(3)).double().train(training)
-    x = torch.randn(3, 3, 2, dtype=torch.float64, requires_grad=True)
+    cell = case.make(2, 4, seed=3).double().train(training)
+    x = torch.randn(3, 3, cell.input_size, dtype=torch.float64, requires_grad=True)
     before = random_state(cell, 3)
     leaves = [leaf.requires_grad_() for leaf in state.flatten(before).values()]
     noise = cell.noise(3, 3, torch.Generator().manual_seed(4)) if training else None
@@ -274,10 +275,10 @@ class Step(nn.Module):
         return self.cell.step(x, before)
 
 
-def test_a_step_can_be_exported(cell_class: Any) -> None:
-    cell = cell_class(I, H).eval()
+def test_a_step_can_be_exported(case: Case) -> None:
+    cell = case.make(I, H).eval()
     before = random_state(cell, B)
-    x = torch.randn(B, I)
+    x = torch.randn(B, cell.input_size)
     exported = torch.export.export(Step(cell), (x, before)).module()
     found, expected = exported(x, before), cell.step(x, before)
     assert_same(found[0], expected[0], torch.float32)
@@ -292,10 +293,10 @@ def test_nothing_is_kept_on_the_module(cell: Cell, run: Run) -> None:
     assert list(cell.buffers()) == buffers
 
 
-def test_a_generator_decides_the_parameters(cell_class: Any) -> None:
-    one, two = (cell_class(I, H, generator=torch.Generator().manual_seed(7)).state_dict() for _ in range(2))
+def test_a_generator_decides_the_parameters(case: Case) -> None:
+    one, two = (case.make(I, H, seed=7).state_dict() for _ in range(2))
     assert all(torch.equal(one[name], two[name]) for name in one)
-    other = cell_class(I, H, generator=torch.Generator().manual_seed(8)).state_dict()
+    other = case.make(I, H, seed=8).state_dict()
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
@@ -309,29 +310,33 @@ def test_the_initial_state_follows_the_cell_and_the_wishes(cell: Cell, dtype: to
 
 
 @pytest.mark.parametrize(
-    ("x", "lengths", "message"),
+    ("shape", "lengths", "message"),
     [
-        (torch.zeros(B, T, I + 1), None, r"takes x of shape \(B, T, 3\), not \(4, 6, 4\)"),
-        (torch.zeros(B, I), None, r"takes x of shape \(B, T, 3\)"),
-        (torch.zeros(B, T, I), torch.tensor([1, 2]), r"lengths must have shape \(4,\)"),
-        (torch.zeros(B, T, I), torch.tensor([1.0] * B), "lengths must be integers"),
-        (torch.zeros(B, T, I), torch.tensor([1, 2, 3, T + 1]), r"0 … 6 .*\[1, 2, 3, 7\]"),
-        (torch.zeros(B, T, I), torch.tensor([1, 2, 3, -1]), "lengths must lie in"),
+        ((B, T, 1), None, r"takes x of shape \(B, T, {inputs}\), not \(4, 6, {wrong}\)"),
+        ((B, 0), None, r"takes x of shape \(B, T, {inputs}\)"),
+        ((B, T, 0), [1, 2], r"lengths must have shape \(4,\)"),
+        ((B, T, 0), [1.0] * B, "lengths must be integers"),
+        ((B, T, 0), [1, 2, 3, T + 1], r"0 … 6 .*\[1, 2, 3, 7\]"),
+        ((B, T, 0), [1, 2, 3, -1], "lengths must lie in"),
     ],
 )
-def test_misfits_are_told(cell_class: Any, x: Tensor, lengths: Tensor | None, message: str) -> None:
-    cell = cell_class(I, H)
-    with pytest.raises(ValueError, match=message):
-        cell.sequence(x, cell.initial_state(B), lengths)
+def test_misfits_are_told(
+    case: Case, shape: tuple[int, ...], lengths: list[float] | None, message: str
+) -> None:
+    cell = case.make(I, H)
+    x = torch.zeros(*shape[:-1], cell.input_size + shape[-1])
+    counted = None if lengths is None else torch.tensor(lengths)
+    with pytest.raises(ValueError, match=message.format(inputs=cell.input_size, wrong=cell.input_size + 1)):
+        cell.sequence(x, cell.initial_state(B), counted)
 
 
 @pytest.mark.parametrize("rows", [1, B + 1])
-def test_a_state_of_other_rows_is_told(cell_class: Any, rows: int) -> None:
-    cell = cell_class(I, H)
+def test_a_state_of_other_rows_is_told(case: Case, rows: int) -> None:
+    cell = case.make(I, H)
     with pytest.raises(ValueError, match=f"must have {B} rows"):
-        cell.sequence(torch.zeros(B, T, I), cell.initial_state(rows))
+        cell.sequence(torch.zeros(B, T, cell.input_size), cell.initial_state(rows))
     with pytest.raises(ValueError, match=f"must have {B} rows"):
-        cell.step(torch.zeros(B, I), cell.initial_state(rows))
+        cell.step(torch.zeros(B, cell.input_size), cell.initial_state(rows))
 
 
 def test_a_cell_that_lacks_its_recurrence_cannot_be_made() -> None:
@@ -340,7 +345,7 @@ def test_a_cell_that_lacks_its_recurrence_cannot_be_made() -> None:
 
 
 def test_a_state_does_not_hold_the_sequence_in_memory(cell: Cell) -> None:
-    x = torch.randn(1, 500, I, dtype=next(cell.parameters()).dtype)
+    x = torch.randn(1, 500, cell.input_size, dtype=next(cell.parameters()).dtype)
     with torch.no_grad():
         _, after = cell.sequence(x, cell.initial_state(1))
     held = sum(leaf.untyped_storage().nbytes() for leaf in state.flatten(after).values())

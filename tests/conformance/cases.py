@@ -1,0 +1,42 @@
+"""Which cells and blocks go through the conformance suite, and with which options.
+
+Every cell of `recurra.cells.CELLS` and every block of `recurra.networks.blocks.BLOCKS` goes through it with its
+defaults; `OPTIONS` adds sets of options of a cell or a block.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+
+from recurra.cell import Cell
+from recurra.cells import CELLS
+
+OPTIONS: dict[type[Cell], list[dict[str, Any]]] = {}
+
+
+class Case(NamedTuple):
+    """A cell with some options, or a block, whose outputs are as many as its inputs."""
+
+    kind: Any
+    options: dict[str, Any]
+    block: bool = False
+
+    def make(self, inputs: int, units: int, seed: int = 1) -> Cell:
+        """The cell with I inputs and H units; a block takes and gives H."""
+        generator = torch.Generator().manual_seed(seed)
+        sizes = (units,) if self.block else (inputs, units)
+        cell: Cell = self.kind(*sizes, **self.options, generator=generator)
+        return cell
+
+    @property
+    def name(self) -> str:
+        words = [self.kind.__name__, *(f"{name}={value}" for name, value in self.options.items())]
+        return "-".join(words)
+
+
+def cases() -> list[Case]:
+    """All of them."""
+    kinds = [(kind, False) for kind in CELLS]
+    return [Case(kind, options, block) for kind, block in kinds for options in ({}, *OPTIONS.get(kind, ()))]

@@ -1,0 +1,8 @@
+"""Lets the suite import cases.py, the list of what goes through it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
