@@ -15,7 +15,7 @@ from recurra import Forecaster, StockPlan
 NAMES = {
     "recurra": ["Forecaster", "StockPlan", "__version__", "load"],
     "recurra.cell": ["Cell", "LinearCell", "Windowed"],
-    "recurra.cells": ["CELLS", "GRU", "LSTM", "LeakyIntegrator"],
+    "recurra.cells": ["CELLS", "GRU", "LSTM", "LeakyIntegrator", "MinGRU", "RGLRU"],
     "recurra.errors": [
         "InputError",
         "MissingExtraError",
@@ -26,6 +26,7 @@ NAMES = {
     ],
     "recurra.forecasting": ["Forecaster", "StockPlan"],
     "recurra.networks": ["Recurrent"],
+    "recurra.networks.blocks": ["BLOCKS", "GriffinBlock"],
     "recurra.training": ["Batch", "Outcome", "Problem", "Recipe", "Source", "train"],
 }
 FORECASTER_ARGUMENTS = [

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from recurra import ops
 from recurra.ops import ragged
+from recurra.ops.diagonal.reference import complex_product
 from recurra.state import State, at, check_rows, where
 
 __all__ = ["Cell", "LinearCell", "Windowed"]
@@ -135,9 +136,12 @@ class Cell(nn.Module, ABC):
 class LinearCell(Cell):
     """A cell with h_t = a_t ⊙ h_{t-1} + b_t, where a and b know only the input; its state is h (B, D).
 
-    A subclass writes `coefficients` and `readout`; the step and the scan over a sequence follow from them. It
-    takes no noise.
+    A subclass writes `coefficients` and `readout`; the step and the scan over a sequence follow from them. Where
+    `pairs` is true, a, b and h are complex numbers as real pairs (…, D, 2). Noise, if the cell draws some, is
+    a mask (B, T, D) of ones and zeros: where it is zero, h stays as it was (zoneout; not where `pairs`).
     """
+
+    pairs: bool = False
 
     @abstractmethod
     def coefficients(self, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -147,15 +151,23 @@ class LinearCell(Cell):
     def readout(self, z: Tensor, h: Tensor) -> Tensor:
         """The output (…, O) from z (…, G) and the new h (…, D)."""
 
+    def initial(self, batch_size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+        """Zeros, as many as there are outputs."""
+        return torch.zeros(batch_size, self.output_size, device=device, dtype=dtype)
+
     @final
     def recur(self, z: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, State]:
         """One step of the recurrence."""
-        a, b = self.coefficients(z)
-        h = a * state + b
+        a, b = self._kept(z, noise)
+        h = (complex_product(a, state) if self.pairs else a * state) + b
         return self.readout(z, h), h
 
     def _scan(self, z: Tensor, inner: Any, lengths: Tensor | None, noise: Any) -> tuple[Tensor, Any]:
-        a, b = self.coefficients(z)
-        h = ops.linear_scan(a, b, inner, lengths)
+        a, b = self._kept(z, noise)
+        h = (ops.complex_scan if self.pairs else ops.linear_scan)(a, b, inner, lengths)
         last = torch.cat([inner.unsqueeze(1), h[:, -1:]], 1)[:, -1]  # h0 where there are no steps
         return ragged.fill(self.readout(z, h), lengths), last
+
+    def _kept(self, z: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+        a, b = self.coefficients(z)
+        return (a, b) if noise is None else (torch.where(noise > 0, a, 1.0), torch.where(noise > 0, b, 0.0))

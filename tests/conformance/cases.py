@@ -11,9 +11,13 @@ from typing import Any, NamedTuple
 import torch
 
 from recurra.cell import Cell
-from recurra.cells import CELLS
+from recurra.cells import CELLS, RGLRU
+from recurra.networks.blocks import BLOCKS, GriffinBlock
 
-OPTIONS: dict[type[Cell], list[dict[str, Any]]] = {}
+OPTIONS: dict[type[Cell], list[dict[str, Any]]] = {
+    RGLRU: [{"heads": 2}],
+    GriffinBlock: [{"heads": 2, "width": 8, "kernel": 1}],
+}
 
 
 class Case(NamedTuple):
@@ -38,5 +42,5 @@ class Case(NamedTuple):
 
 def cases() -> list[Case]:
     """All of them."""
-    kinds = [(kind, False) for kind in CELLS]
+    kinds = [(kind, False) for kind in CELLS] + [(kind, True) for kind in BLOCKS]
     return [Case(kind, options, block) for kind, block in kinds for options in ({}, *OPTIONS.get(kind, ()))]
