@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, logsigmoid
 
 from recurra.cell import LinearCell
+from recurra.ops.dense.heads import headwise, units_of_a_head
 
 __all__ = ["RGLRU"]
 
@@ -39,13 +40,11 @@ class RGLRU(LinearCell):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if hidden_size % heads:
-            raise ValueError(f"the {hidden_size} units must be divisible by the {heads} heads")
         self.input_size, self.output_size = input_size, hidden_size
         mapped = input_size != hidden_size
         self.weight = nn.Parameter(torch.empty(hidden_size, input_size)) if mapped else None
         self.bias = nn.Parameter(torch.empty(hidden_size)) if mapped else None
-        block = hidden_size // heads
+        block = units_of_a_head(hidden_size, heads)
         self.weight_gates = nn.Parameter(torch.empty(2, heads, block, block))
         self.bias_gates = nn.Parameter(torch.empty(2, hidden_size))
         self.decay = nn.Parameter(torch.empty(hidden_size))
@@ -66,8 +65,7 @@ class RGLRU(LinearCell):
     def project(self, x: Tensor) -> Tensor:
         """The input u and the two gates before their sigmoids."""
         u = x if self.weight is None else linear(x, self.weight, self.bias)
-        blocks = u.unflatten(-1, (self.weight_gates.shape[1], -1))
-        gates = torch.einsum("...hi,ghoi->...gho", blocks, self.weight_gates).flatten(-2) + self.bias_gates
+        gates = headwise(u, self.weight_gates) + self.bias_gates
         return torch.cat([u, gates.flatten(-2)], -1)
 
     def coefficients(self, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from torch.nn.functional import gelu, layer_norm, silu
 
 from recurra.cell import Cell
 from recurra.ops import ragged
+from recurra.ops.dense.heads import units_of_a_head
 from recurra.state import State
 
 __all__ = ["Block", "GatedMLP", "HeadNorm", "Run", "ShortConvolution", "dense"]
@@ -168,16 +169,13 @@ class HeadNorm(nn.Module):
 
     def __init__(self, size: int, heads: int, *, bias: bool = False, eps: float = 1e-5) -> None:
         super().__init__()
-        if size % heads:
-            raise ValueError(f"the {size} units must be divisible by the {heads} heads")
-        self.heads, self.eps = heads, eps
+        self.units, self.eps = units_of_a_head(size, heads), eps
         self.weight = nn.Parameter(torch.ones(size))
         self.bias = nn.Parameter(torch.zeros(size)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, D) -> (…, D)."""
-        parted = x.unflatten(-1, (self.heads, -1))
-        y = layer_norm(parted, parted.shape[-1:], eps=self.eps).flatten(-2) * self.weight
+        y = layer_norm(x.unflatten(-1, (-1, self.units)), (self.units,), eps=self.eps).flatten(-2) * self.weight
         return y if self.bias is None else y + self.bias
 
 
