@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from recurra import ops
 from recurra.ops import ragged
 from recurra.ops.diagonal.reference import complex_product
+from recurra.ops.memory.reference import memory_step
 from recurra.state import State, at, check_rows, where
 
-__all__ = ["Cell", "LinearCell", "Windowed"]
+__all__ = ["Cell", "LinearCell", "MemoryCell", "Terms", "Windowed"]
 
 
 class Windowed(NamedTuple):
@@ -95,13 +96,16 @@ class Cell(nn.Module, ABC):
         `noise` is what `noise()` gave; in training it is drawn where it is not given. Raises ValueError for
         shapes that do not fit.
         """
-        self._check(x, state, ("B", "T"))
+        noise = self._entering(x, state, noise)
         lengths = ragged.check(lengths, x)
-        if noise is None and self.training:
-            noise = self.noise(x.shape[0], x.shape[1], None)
         z, rows, inner = self._mixed(ragged.fill(x, lengths), state, lengths)
         y, inner = self._scan(z, inner, lengths, noise)
         return y, inner if rows is None else Windowed(rows, inner)
+
+    def _entering(self, x: Tensor, state: Any, noise: Any) -> Any:
+        """The noise of a sequence: what was given, or drawn in training; ValueError for shapes that do not fit."""
+        self._check(x, state, ("B", "T"))
+        return self.noise(x.shape[0], x.shape[1], None) if noise is None and self.training else noise
 
     def _scan(self, z: Tensor, inner: Any, lengths: Tensor | None, noise: Any) -> tuple[Tensor, Any]:
         """The reference loop over z (B, T, G)."""
@@ -171,3 +175,53 @@ class LinearCell(Cell):
     def _kept(self, z: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
         a, b = self.coefficients(z)
         return (a, b) if noise is None else (torch.where(noise > 0, a, 1.0), torch.where(noise > 0, b, 0.0))
+
+
+class Terms(NamedTuple):
+    """What a memory takes of one step or of all: q, k, a, b (…, N, K), v (…, N, V), log_w (…, N, 1 or K)."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    log_w: Tensor
+    a: Tensor | None = None
+    b: Tensor | None = None
+
+
+class MemoryCell(Cell):
+    """A cell whose state is a matrix for each head, S (B, N, V, K), and whose gates know only the input.
+
+        S_t = S_{t-1} (diag(w_t) + a_t b_tᵀ) + v_t k_tᵀ        o_t = S_t q_t
+
+    A subclass writes `terms` and `readout`; the step and the chunked form over a sequence follow from them. It
+    takes no noise. N heads, each with K key and V value channels, H/N unless the subclass sets `key_size` or
+    `value_size` to something else. Raises ValueError where `heads` does not divide H.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, heads: int) -> None:
+        super().__init__()
+        if heads < 1 or hidden_size % heads:
+            raise ValueError(f"the {hidden_size} units must be divisible by the {heads} heads")
+        self.input_size, self.output_size, self.heads = input_size, hidden_size, heads
+        self.key_size = self.value_size = hidden_size // heads
+
+    @abstractmethod
+    def terms(self, z: Tensor) -> Terms:
+        """From z (…, G) what enters the memory and what reads it."""
+
+    @abstractmethod
+    def readout(self, z: Tensor, o: Tensor) -> Tensor:
+        """The output (…, O) from z (…, G) and what was read, o (…, N, V)."""
+
+    def initial(self, batch_size: int, device: torch.device, dtype: torch.dtype) -> State:
+        """Zeros."""
+        return torch.zeros(batch_size, self.heads, self.value_size, self.key_size, device=device, dtype=dtype)
+
+    def recur(self, z: Tensor, state: Any, noise: Any = None) -> tuple[Tensor, State]:
+        """One step of the recurrence."""
+        o, s = memory_step(*self.terms(z), state)
+        return self.readout(z, o), s
+
+    def _scan(self, z: Tensor, inner: Any, lengths: Tensor | None, noise: Any) -> tuple[Tensor, Any]:
+        o, s = ops.memory(*self.terms(z), inner, lengths)
+        return ragged.fill(self.readout(z, o), lengths), s

@@ -11,12 +11,28 @@ from typing import Any, NamedTuple
 import torch
 
 from recurra.cell import Cell
-from recurra.cells import CELLS, RGLRU
-from recurra.networks.blocks import BLOCKS, GriffinBlock
+from recurra.cells import CELLS, GRU, LRU, LSTM, QRNN, RGLRU, S5, SLSTM, Elman
+from recurra.networks.blocks import BLOCKS, GriffinBlock, SLSTMBlock
+
+VARIED = {"layer_norm": True, "recurrent_dropout": 0.3}
 
 OPTIONS: dict[type[Cell], list[dict[str, Any]]] = {
+    Elman: [{"nonlinearity": "relu"}, {**VARIED, "zoneout": 0.2}],
+    GRU: [{"reset_after": False}, {**VARIED, "zoneout": 0.2}, {**VARIED, "reset_after": False}],
+    LSTM: [
+        {"projection_size": 3},
+        {"peephole": True},
+        {"peephole": True, "coupled": True, "projection_size": 3},
+        {**VARIED, "zoneout": (0.2, 0.1)},
+        {"mogrifier": 3, "projection_size": 3},
+    ],
+    SLSTM: [{"heads": 2}],
+    QRNN: [{"kernel": 3, "zoneout": 0.3}, {"kernel": 1}],
     RGLRU: [{"heads": 2}],
+    LRU: [{"state_size": 2, "r_min": 0.4, "r_max": 0.9}],
+    S5: [{"state_size": 4}],
     GriffinBlock: [{"heads": 2, "width": 8, "kernel": 1}],
+    SLSTMBlock: [{"heads": 2, "kernel": 2, "expansion": 2.0}, {"heads": 1, "kernel": 0}],
 }
 
 

@@ -113,7 +113,7 @@ def test_one_step_after_another_is_the_sequence(cell: Cell, run: Run, dtype: tor
     for t in range(T):
         y_t, now = cell.step(run.x[:, t], now, state.at(run.noise, t))
         steps.append(y_t)
-    assert y.shape == (B, T, H)
+    assert y.shape == (B, T, cell.output_size)
     assert_same(torch.stack(steps, 1), y, dtype)
     assert_same(now, after, dtype)
 
@@ -208,7 +208,7 @@ def test_a_state_goes_through_names_and_back(cell: Cell, run: Run) -> None:
 
 def test_no_steps_leave_the_state_as_it_was(cell: Cell, run: Run, dtype: torch.dtype) -> None:
     y, after = cell.sequence(run.x[:, :0], run.before, noise=part(run.noise, 0, 0))
-    assert y.shape == (B, 0, H)
+    assert y.shape == (B, 0, cell.output_size)
     assert_same(after, run.before, dtype)
 
 
@@ -219,7 +219,7 @@ def test_no_rows_give_no_rows(cell: Cell) -> None:
         cell.initial_state(0),
         noise=noise,
     )
-    assert y.shape == (0, T, H)
+    assert y.shape == (0, T, cell.output_size)
     assert all(len(leaf) == 0 for leaf in state.flatten(after).values())
 
 

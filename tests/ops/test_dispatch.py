@@ -64,13 +64,13 @@ def test_a_typo_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         scan()
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru"])
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize(
     ("dtype", "steps", "lengths", "path"),
     [
         (torch.float32, 3, None, "fast"),
         (torch.float64, 3, None, "fast"),
-        (torch.float32, 3, [3, 1], "reference"),
+        (torch.float32, 3, [3, 1], "fast"),
         (torch.float32, 0, None, "reference"),
         (torch.bfloat16, 3, None, "reference"),
     ],
@@ -85,15 +85,30 @@ def test_where_torchs_kernels_are_taken(
 ) -> None:
     monkeypatch.delenv("RECURRA_OPS", raising=False)
     taken = traced(monkeypatch, name)
-    x, h, w = torch.randn(2, steps, 3, dtype=dtype), torch.zeros(2, 4, dtype=dtype), torch.zeros
-    counted = None if lengths is None else torch.tensor(lengths)
-    if name == "lstm":
-        y = ops.lstm(x, h, h, w(16, 3, dtype=dtype), w(16, 4, dtype=dtype), w(16, dtype=dtype), counted)[0]
-    else:
-        biases = w(12, dtype=dtype), w(4, dtype=dtype)
-        y = ops.gru(x, h, w(12, 3, dtype=dtype), w(12, 4, dtype=dtype), *biases, counted)[0]
+    y = dense(name, torch.randn(2, steps, 3, dtype=dtype), None if lengths is None else torch.tensor(lengths))
     assert (y.shape, y.dtype) == ((2, steps, 4), dtype)
     assert taken == [path]
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
+def test_torch_func_takes_the_reference(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RECURRA_OPS", raising=False)
+    taken = traced(monkeypatch, name)
+    torch.func.grad(lambda x: dense(name, x).sum())(torch.randn(2, 3, 3))
+    torch.func.vmap(lambda x: dense(name, x))(torch.randn(5, 2, 3, 3))
+    assert taken == ["reference", "reference"]
+
+
+def dense(name: str, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+    """The outputs of a network of 4 units over x (B, T, 3)."""
+    h = torch.zeros(len(x), 4, dtype=x.dtype)
+    blocks = {"rnn": 1, "lstm": 4, "gru": 3}[name]
+    matrices = torch.ones(blocks * 4, 3, dtype=x.dtype), torch.ones(blocks * 4, 4, dtype=x.dtype)
+    if name == "lstm":
+        return ops.lstm(x, h, h, ops.LSTMWeights(*matrices), lengths)[0]
+    if name == "gru":
+        return ops.gru(x, h, ops.GRUWeights(*matrices), lengths)[0]
+    return ops.rnn(x, h, ops.RNNWeights(*matrices), lengths)[0]
 
 
 def test_a_ragged_flip_is_its_own_inverse() -> None:

@@ -2,65 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from recurra import ops
-from recurra.cell import Cell
-from recurra.ops.dense.reference import gru_step
+from recurra.cells._dense import DenseCell
+from recurra.ops.dense.masks import Masks, check_rate
+from recurra.ops.dense.reference import GRUWeights, gru_step
 
 __all__ = ["GRU"]
 
 
-class GRU(Cell):
-    """Gated recurrent unit, the reset gate acting after the matrix product as in torch and cuDNN.
+class GRU(DenseCell):
+    """Gated recurrent unit, the reset gate acting after the matrix product as in torch and cuDNN, or before.
 
         r = σ(W_r x + U_r h + b_r)      z = σ(W_z x + U_z h + b_z)
-        n = tanh(W_n x + b_n + r ⊙ (U_n h + b_hn))
+        n = tanh(W_n x + b_n + r ⊙ (U_n h + b_hn))      or      n = tanh(W_n x + b_n + U_n (r ⊙ h) + b_hn)
         h' = (1 - z) ⊙ n + z ⊙ h
 
-    Cho et al. 2014 (arXiv 1406.1078), equations 5–8; there r multiplies h before U_n. The state is h (B, H).
+    Cho et al. 2014 (arXiv 1406.1078), equations 5–8, where r multiplies h before U_n. The state is h (B, H).
 
     `weight_ih` (3H, I), `weight_hh` (3H, H), `bias` (3H,) stack the gates as torch does (r, z, n); its two
     biases count as their sum, but for `bias_hn` (H,), the recurrent bias of n.
+
+    Parameters
+    ----------
+    reset_after: the first form of n (torch, cuDNN, Keras' default); else the second (Cho et al., ONNX's default).
+    layer_norm: normalise what the input and what h add to the gates, with gains (Ba et al. 2016, arXiv 1607.06450).
+    recurrent_dropout: share of n dropped in training, drawn at every step (Semeniuta et al. 2016, arXiv 1603.05118).
+    zoneout: share of units that keep their value (Krueger et al. 2016, arXiv 1606.01305); else what is to be expected.
+
+    Raises ValueError for a rate outside of 0 … 1.
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, *, generator: torch.Generator | None = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        reset_after: bool = True,
+        layer_norm: bool = False,
+        recurrent_dropout: float = 0.0,
+        zoneout: float = 0.0,
+        generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
-        self.input_size, self.output_size = input_size, hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(3 * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(3 * hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.empty(3 * hidden_size))
+        super().__init__(3, input_size, hidden_size, hidden_size, layer_norm, recurrent_dropout)
         self.bias_hn = nn.Parameter(torch.empty(hidden_size))
+        self.reset_after, self.zoneout = reset_after, check_rate("zoneout", zoneout)
         self.reset_parameters(generator)
 
-    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw every parameter from U(-1/√H, 1/√H)."""
-        bound = self.output_size**-0.5
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound, generator=generator)
+    @property
+    def weights(self) -> GRUWeights:
+        """The parameters as `ops.gru` takes them."""
+        return GRUWeights(self.weight_ih, self.weight_hh, self.bias, self.bias_hn, self.norms())
 
-    def initial(self, batch_size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-        """Zeros."""
-        return torch.zeros(batch_size, self.output_size, device=device, dtype=dtype)
+    def noise(self, batch_size: int, steps: int, generator: torch.Generator | None) -> Masks | None:
+        """Masks of recurrent dropout and zoneout."""
+        return self.draw(batch_size, steps, self.zoneout, 0.0, generator)
 
-    def project(self, x: Tensor) -> Tensor:
-        """What the input adds to the three gates."""
-        return linear(x, self.weight_ih, self.bias)
-
-    def recur(self, z: Tensor, state: Tensor, noise: Any = None) -> tuple[Tensor, Tensor]:
+    def recur(self, z: Tensor, state: Tensor, noise: Masks | None = None) -> tuple[Tensor, Tensor]:
         """One step of the equations above."""
-        h = gru_step(z, state, self.weight_hh, self.bias_hn)
+        h = gru_step(z, state, self.weights, self.reset_after, self.zoneout, noise)
         return h, h
 
     def sequence(
-        self, x: Tensor, state: Tensor, lengths: Tensor | None = None, noise: Any = None
+        self, x: Tensor, state: Tensor, lengths: Tensor | None = None, noise: Masks | None = None
     ) -> tuple[Tensor, Tensor]:
         """All steps through `ops.gru`."""
-        self._check(x, state, ("B", "T"))
-        return ops.gru(x, state, self.weight_ih, self.weight_hh, self.bias, self.bias_hn, lengths)
+        noise = self._entering(x, state, noise)
+        return ops.gru(
+            x, state, self.weights, lengths, reset_after=self.reset_after, zoneout=self.zoneout, masks=noise
+        )

@@ -33,10 +33,10 @@ def valid(lengths: Tensor, steps: int) -> Tensor:
 
 
 def fill(x: Tensor, lengths: Tensor | None, value: float = 0.0) -> Tensor:
-    """`x` (B, T, D) with `value` past each row's length, whatever stood there, NaN included."""
+    """`x` (B, T, …) with `value` past each row's length, whatever stood there, NaN included."""
     if lengths is None:
         return x
-    return torch.where(valid(lengths, x.shape[1]).unsqueeze(-1), x, value)
+    return torch.where(valid(lengths, x.shape[1]).reshape(*x.shape[:2], *(1,) * (x.dim() - 2)), x, value)
 
 
 def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
