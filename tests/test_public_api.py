@@ -15,7 +15,20 @@ from recurra import Forecaster, StockPlan
 NAMES = {
     "recurra": ["Forecaster", "StockPlan", "__version__", "load"],
     "recurra.cell": ["Cell", "LinearCell", "Windowed"],
-    "recurra.cells": ["CELLS", "GRU", "LSTM", "LeakyIntegrator", "MinGRU", "RGLRU"],
+    "recurra.cells": [
+        "CELLS",
+        "GRU",
+        "LRU",
+        "LSTM",
+        "LeakyIntegrator",
+        "MinGRU",
+        "MinLSTM",
+        "QRNN",
+        "RGLRU",
+        "S5",
+        "SLSTM",
+        "SRU",
+    ],
     "recurra.errors": [
         "InputError",
         "MissingExtraError",
@@ -26,7 +39,7 @@ NAMES = {
     ],
     "recurra.forecasting": ["Forecaster", "StockPlan"],
     "recurra.networks": ["Recurrent"],
-    "recurra.networks.blocks": ["BLOCKS", "GriffinBlock"],
+    "recurra.networks.blocks": ["BLOCKS", "GriffinBlock", "SLSTMBlock"],
     "recurra.training": ["Batch", "Outcome", "Problem", "Recipe", "Source", "train"],
 }
 FORECASTER_ARGUMENTS = [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from recurra.cell import Cell
 from recurra.networks.blocks.griffin import GriffinBlock
+from recurra.networks.blocks.slstm import SLSTMBlock
 
-__all__ = ["BLOCKS", "GriffinBlock"]
+__all__ = ["BLOCKS", "GriffinBlock", "SLSTMBlock"]
 
-BLOCKS: tuple[type[Cell], ...] = (GriffinBlock,)
+BLOCKS: tuple[type[Cell], ...] = (GriffinBlock, SLSTMBlock)

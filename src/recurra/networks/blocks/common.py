@@ -12,6 +12,7 @@ from torch.nn.functional import gelu, layer_norm, silu
 
 from recurra.cell import Cell
 from recurra.ops import ragged
+from recurra.ops.convolution import causal_convolution
 from recurra.ops.dense.heads import units_of_a_head
 from recurra.state import State
 
@@ -118,11 +119,7 @@ class ShortConvolution(Cell):
 
     def mix(self, p: Tensor) -> Tensor:
         """The convolution."""
-        steps, y = p.shape[1] - self.window, self.bias
-        for back, tap in enumerate(self.weight):
-            first = self.window - back
-            y = y + p[:, first : first + steps] * tap
-        return y
+        return causal_convolution(p, self.weight, self.bias)
 
     def recur(self, z: Tensor, state: tuple[()], noise: Any = None) -> tuple[Tensor, tuple[()]]:
         """Nothing more: `mix` did it."""
@@ -175,7 +172,10 @@ class HeadNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, D) -> (…, D)."""
-        y = layer_norm(x.unflatten(-1, (-1, self.units)), (self.units,), eps=self.eps).flatten(-2) * self.weight
+        y = (
+            layer_norm(x.unflatten(-1, (-1, self.units)), (self.units,), eps=self.eps).flatten(-2)
+            * self.weight
+        )
         return y if self.bias is None else y + self.bias
 
 
