@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from recurra import ops
 from recurra.ops import ragged
+from recurra.ops.dense.heads import units_of_a_head
 from recurra.ops.diagonal.reference import complex_product
 from recurra.ops.memory.reference import memory_step
 from recurra.state import State, at, check_rows, where
@@ -200,10 +201,8 @@ class MemoryCell(Cell):
 
     def __init__(self, input_size: int, hidden_size: int, heads: int) -> None:
         super().__init__()
-        if heads < 1 or hidden_size % heads:
-            raise ValueError(f"the {hidden_size} units must be divisible by the {heads} heads")
         self.input_size, self.output_size, self.heads = input_size, hidden_size, heads
-        self.key_size = self.value_size = hidden_size // heads
+        self.key_size = self.value_size = units_of_a_head(hidden_size, heads)
 
     @abstractmethod
     def terms(self, z: Tensor) -> Terms:
