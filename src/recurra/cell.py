@@ -103,6 +103,13 @@ class Cell(nn.Module, ABC):
         y, inner = self._scan(z, inner, lengths, noise)
         return y, inner if rows is None else Windowed(rows, inner)
 
+    @final
+    def forward(
+        self, x: Tensor, state: Any, lengths: Tensor | None = None, noise: Any = None
+    ) -> tuple[Tensor, Any]:
+        """As `sequence`; for what calls modules, such as `torch.func.functional_call`."""
+        return self.sequence(x, state, lengths, noise)
+
     def _entering(self, x: Tensor, state: Any, noise: Any) -> Any:
         """The noise of a sequence: what was given, or drawn in training; ValueError for shapes that do not fit."""
         self._check(x, state, ("B", "T"))

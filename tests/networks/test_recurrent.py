@@ -10,7 +10,8 @@ from torch import Tensor
 
 from recurra import state
 from recurra.cell import Cell
-from recurra.cells import GRU, LSTM, LeakyIntegrator
+from recurra.cells import GRU, LSTM, LeakyIntegrator, MinGRU
+from recurra.networks.dropout import dropout, dropped_weights, weights_called
 from recurra.networks.recurrent import Recurrent
 
 B, T, I, H = 3, 5, 2, 4  # noqa: E741
@@ -36,7 +37,16 @@ def x() -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"norm": "layer"}, {"residual": True}, {"norm": "layer", "residual": True}]
+    "options",
+    [
+        {},
+        {"norm": "layer"},
+        {"residual": True},
+        {"norm": "layer", "residual": True},
+        {"norm": "rms", "norm_first": False},
+        {"norm": "layer", "norm_first": False, "residual": True},
+        {"variational": True, "weight_drop": 0.5},
+    ],
 )
 def test_steps_are_the_sequence(options: dict[str, Any], x: Tensor) -> None:
     network = stack(dropout=0.5, **options).eval()
@@ -61,6 +71,18 @@ def test_what_norm_and_residual_compute(x: Tensor) -> None:
     assert_same(network(x)[0], below + above)
 
 
+def test_what_a_norm_at_the_end_computes(x: Tensor) -> None:
+    first, second = GRU(I, H).double(), GRU(H, H).double()
+    network = Recurrent([first, second], norm="rms", norm_first=False, residual=True).double()
+
+    def normal(y: Tensor) -> Tensor:
+        return y / (y.square().mean(-1, keepdim=True) + 1e-6).sqrt()
+
+    below = normal(first.sequence(x, first.initial_state(B))[0])
+    above = normal(below + second.sequence(below, second.initial_state(B))[0])
+    assert_same(network(x)[0], above)
+
+
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "ragged"])
 def test_a_bidirectional_layer_runs_from_each_rows_own_end(lengths: Tensor | None, x: Tensor) -> None:
     ahead, back = LSTM(I, H).double(), GRU(I, 3).double()
@@ -81,10 +103,15 @@ def test_a_bidirectional_layer_runs_from_each_rows_own_end(lengths: Tensor | Non
         assert_same(state.select(after, index)[0], (s1, s2))
 
 
+@pytest.mark.parametrize("norm_first", [False, True])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_padding_never_matters(bidirectional: bool, x: Tensor) -> None:
+def test_padding_never_matters(bidirectional: bool, norm_first: bool, x: Tensor) -> None:
     first: Any = (GRU(I, H), GRU(I, H)) if bidirectional else GRU(I, 2 * H)
-    network = Recurrent([first, LSTM(2 * H, 2 * H)], norm="layer", residual=True).double()
+    options: Any = {"norm": "layer", "norm_first": norm_first, "residual": True}
+    network = Recurrent([first, LSTM(2 * H, 2 * H)], **options).double()
+    for norm in network.norms:
+        if isinstance(norm, torch.nn.LayerNorm):
+            torch.nn.init.ones_(norm.bias)
     mask = torch.arange(T) < LENGTHS.unsqueeze(1)
     poisoned = torch.where(mask.unsqueeze(-1), x, torch.nan)
     y, after = network(x, lengths=LENGTHS)
@@ -107,21 +134,97 @@ def test_dropout_acts_between_layers_in_training_only(x: Tensor) -> None:
     assert torch.equal(alone(x)[0], alone(x)[0])
 
 
-def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
-    class Ones(Cell):
-        def __init__(self) -> None:
-            super().__init__()
-            self.input_size = self.output_size = 100
+class Same(Cell):
+    """Gives what it takes."""
 
-        def initial(self, batch_size: int, device: torch.device, dtype: torch.dtype) -> tuple[()]:
-            return ()
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.input_size = self.output_size = size
 
-        def recur(self, z: Tensor, before: tuple[()], noise: None = None) -> tuple[Tensor, tuple[()]]:
-            return z, before
+    def initial(self, batch_size: int, device: torch.device, dtype: torch.dtype) -> tuple[()]:
+        return ()
 
-    y, _ = Recurrent([Ones(), Ones()], dropout=0.25)(torch.ones(10, 20, 100))
+    def recur(self, z: Tensor, before: tuple[()], noise: None = None) -> tuple[Tensor, tuple[()]]:
+        return z, before
+
+
+@pytest.mark.parametrize("variational", [False, True])
+def test_dropout_drops_its_share_and_keeps_the_mean(variational: bool) -> None:
+    network = Recurrent([Same(100), Same(100)], dropout=0.25, variational=variational)
+    y, _ = network(torch.ones(40, 20, 100))
     assert (y == 0).double().mean().item() == pytest.approx(0.25, abs=0.02)
     assert y[y != 0].unique().tolist() == pytest.approx([4 / 3])
+    assert (y == y[:, :1]).all().item() == variational
+    assert not torch.equal(y[0], y[1])
+
+
+def test_what_dropout_drops_leaves_no_trace() -> None:
+    x = torch.ones(1, 1, 100)
+    generator = torch.Generator().manual_seed(1)
+    kept = dropout(x, 0.5, generator) != 0
+    poisoned = torch.where(kept, x, torch.nan).requires_grad_()
+    y = dropout(poisoned, 0.5, generator.manual_seed(1))
+    assert y.isfinite().all()
+    assert torch.equal(torch.autograd.grad(y.sum(), poisoned)[0] != 0, kept)
+
+
+def test_a_step_in_training_draws_from_the_generator(x: Tensor) -> None:
+    network = stack(dropout=0.5, weight_drop=0.5)
+    before = random_state(network)
+    one, two, three = (
+        network.step(x[:, 0], before, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+    )
+    assert torch.equal(one[0], two[0])
+    assert not torch.equal(one[0], three[0])
+    torch.manual_seed(3)
+    torch.rand(1)
+    now = torch.get_rng_state()
+    network.step(x[:, 0], before, torch.Generator().manual_seed(1))
+    assert torch.equal(torch.get_rng_state(), now)
+
+
+def test_weight_drop_masks_the_recurrent_matrices_once_for_a_call(x: Tensor) -> None:
+    lstm = LSTM(I, H).double()
+    network = Recurrent([lstm], weight_drop=0.5)
+    kept = {name: each.clone() for name, each in network.state_dict().items()}
+    y, _ = network(x, generator=torch.Generator().manual_seed(1))
+    (gradient,) = torch.autograd.grad(y.sum(), lstm.weight_hh)
+    masked = dropped_weights(lstm, 0.5, ["weight_hh"], torch.Generator().manual_seed(1))
+    assert list(masked) == ["weight_hh"]
+    assert 0.3 < (masked["weight_hh"] == 0).double().mean() < 0.7
+    assert (gradient[masked["weight_hh"] == 0] == 0).all()
+    assert torch.equal(
+        masked["weight_hh"][masked["weight_hh"] != 0], 2 * lstm.weight_hh[masked["weight_hh"] != 0]
+    )
+    for name, each in network.state_dict().items():
+        assert torch.equal(each, kept[name])
+    by_hand = LSTM(I, H).double()
+    by_hand.load_state_dict({**lstm.state_dict(), **masked})
+    assert_same(y, by_hand.sequence(x, by_hand.initial_state(B))[0])
+    network.eval()
+    assert_same(network(x)[0], lstm.sequence(x, lstm.initial_state(B))[0])
+
+
+def test_weight_drop_takes_the_names_it_is_given(x: Tensor) -> None:
+    network = Recurrent(
+        [(GRU(I, H), GRU(I, H)), MinGRU(2 * H, H)], weight_drop=0.5, weight_drop_names=["weight_ih", "weight"]
+    ).double()
+    one, two, three = (network(x, generator=torch.Generator().manual_seed(seed))[0] for seed in (1, 1, 2))
+    assert torch.equal(one, two)
+    assert not torch.equal(one, three)
+    found = weights_called(network.weight_drop_names, network)
+    assert list(found) == ["layers.0.ahead.weight_ih", "layers.0.back.weight_ih", "layers.1.weight"]
+
+
+def test_a_stack_in_training_compiles_whole(x: Tensor) -> None:
+    network = Recurrent(
+        [LSTM(I, H), GRU(H, H)], dropout=0.5, variational=True, weight_drop=0.5, norm="rms", residual=True
+    ).double()
+    torch.manual_seed(1)
+    wanted, _ = network(x)
+    torch.manual_seed(1)
+    found, _ = torch.compile(network, fullgraph=True, backend="aot_eager")(x)
+    assert_same(found, wanted)
 
 
 def test_noise_is_drawn_by_the_generator_in_training() -> None:
@@ -158,7 +261,9 @@ def test_a_state_dict_goes_round(x: Tensor) -> None:
         ([GRU(2, 3), GRU(3, 4)], {"residual": True}, "layer 1 cannot be residual"),
         ([(GRU(2, 3), GRU(3, 3))], {}, "takes one input, not 2 and 3"),
         ([GRU(2, 3)], {"dropout": 1.0}, "dropout must lie in"),
-        ([GRU(2, 3)], {"norm": "batch"}, "norm must be None or 'layer', not 'batch'"),
+        ([GRU(2, 3)], {"weight_drop": 1.0}, "weight_drop must lie in"),
+        ([GRU(2, 3)], {"norm": "batch"}, "norm must be None, 'layer' or 'rms', not 'batch'"),
+        ([MinGRU(2, 3)], {"weight_drop": 0.5}, "no layer has a parameter called weight_hh to drop"),
     ],
 )
 def test_misfits_are_told(layers: list[Any], options: dict[str, Any], message: str) -> None:
