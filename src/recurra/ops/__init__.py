@@ -73,7 +73,7 @@ def linear_scan(a: Tensor, b: Tensor, h0: Tensor, lengths: Tensor | None = None)
     if not a.dtype == b.dtype == h0.dtype:
         raise ValueError(f"linear_scan takes one type of number, not {a.dtype}, {b.dtype} and {h0.dtype}")
     lengths = ragged.check(lengths, a)
-    result: Tensor = _path("linear_scan", a, b, h0)(ragged.fill(a, lengths, 1.0), ragged.fill(b, lengths), h0)
+    result: Tensor = _path("linear_scan", a)(ragged.fill(a, lengths, 1.0), ragged.fill(b, lengths), h0)
     return result
 
 
@@ -106,7 +106,7 @@ def memory(
     s0: Tensor,
     lengths: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """S_t = S_{t-1} (diag(w_t) + a_t b_tᵀ) + v_t k_tᵀ, o_t = S_t q_t, for N heads; returns o (B, T, N, V) and the last S.
+    """S_t = S_{t-1} (diag(w_t) + a_t b_tᵀ) + v_t k_tᵀ, o_t = S_t q_t, for N heads; gives o (B, T, N, V) and the last S.
 
     q, k, and a, b or None for both, are (B, T, N, K), v (B, T, N, V), log_w ≤ 0 (B, T, N, 1) or (B, T, N, K), s0
     (B, N, V, K). Past a row's length o is zero and S stays. Raises ValueError for shapes or lengths that do not fit.
@@ -116,13 +116,13 @@ def memory(
     if not alike or v.shape[:3] != heads or log_w.shape not in (q.shape, (*heads, 1)) or s0.shape != kept:
         shapes = ", ".join("None" if x is None else str(tuple(x.shape)) for x in (q, k, v, log_w, a, b, s0))
         raise ValueError(
-            "memory takes q, k (B, T, N, K), v (B, T, N, V), log_w (B, T, N, 1 or K), a and b (B, T, N, K) or both None, "
+            "memory takes q, k (B, T, N, K), v (B, T, N, V), log_w (B, T, N, 1 or K), a, b (B, T, N, K) or both None, "
             f"and s0 (B, N, V, K), not {shapes}"
         )
     lengths = ragged.check(lengths, q)
     q, k, v, log_w = (ragged.fill(x, lengths) for x in (q, k, v, log_w))
     a, b = (None if x is None else ragged.fill(x, lengths) for x in (a, b))
-    o, s = _path("memory", q, k, v, log_w, a, b, s0)(q, k, v, log_w, a, b, s0)
+    o, s = _path("memory", q)(q, k, v, log_w, a, b, s0)
     return ragged.fill(o, lengths), s
 
 
@@ -145,12 +145,12 @@ def rnn(
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f"nonlinearity must be 'tanh' or 'relu', not {nonlinearity!r}")
     plain = weights.norms is None and masks is None and zoneout == 0.0
-    if plain and torch.compiler.is_compiling():
+    if plain and _one_operator():
         found: tuple[Tensor, Tensor] = _rnn(x, h0, *weights[:3], lengths, reverse, nonlinearity)
         return found
     x, mask, lengths = _entering(x, lengths, reverse)
     if plain:
-        y, h = _path("rnn", x, h0, *weights[:3])(x, h0, weights, mask, nonlinearity)
+        y, h = _path("rnn", x)(x, h0, weights, mask, nonlinearity)
     else:
         y, h = dense_reference.rnn(x, h0, weights, mask, nonlinearity, zoneout, masks)
     return ragged.reverse(y, lengths) if reverse else y, h
@@ -173,12 +173,12 @@ def gru(
     row's own end to its start. Raises ValueError for lengths that do not fit.
     """
     plain = weights.norms is None and masks is None and zoneout == 0.0
-    if plain and torch.compiler.is_compiling():
+    if plain and _one_operator():
         found: tuple[Tensor, Tensor] = _gru(x, h0, *weights[:4], lengths, reverse, reset_after)
         return found
     x, mask, lengths = _entering(x, lengths, reverse)
     if plain and reset_after:
-        y, h = _path("gru", x, h0, *weights[:4])(x, h0, weights, mask)
+        y, h = _path("gru", x)(x, h0, weights, mask)
     else:
         y, h = dense_reference.gru(x, h0, weights, mask, reset_after, zoneout, masks)
     return ragged.reverse(y, lengths) if reverse else y, h
@@ -203,12 +203,12 @@ def lstm(
     coupled = weights.hh.shape[0] == 3 * c0.shape[1]
     varied = coupled or weights.peephole is not None or weights.norms is not None or bool(weights.mogrifier)
     plain = not varied and masks is None and zoneout == (0.0, 0.0)
-    if plain and torch.compiler.is_compiling():
+    if plain and _one_operator():
         found: tuple[Tensor, Tensor, Tensor] = _lstm(x, h0, c0, *weights[:4], lengths, reverse)
         return found
     x, mask, lengths = _entering(x, lengths, reverse)
     if plain:
-        y, h, c = _path("lstm", x, h0, c0, *weights[:4])(x, h0, c0, weights, mask)
+        y, h, c = _path("lstm", x)(x, h0, c0, weights, mask)
     else:
         y, h, c = dense_reference.lstm(x, h0, c0, weights, mask, zoneout, masks)
     return ragged.reverse(y, lengths) if reverse else y, h, c
@@ -238,11 +238,9 @@ TABLE = {
 }
 
 
-def _path(name: str, *inputs: Tensor | None) -> Callable[..., Any]:
+def _path(name: str, x: Tensor) -> Callable[..., Any]:
     paths = TABLE[name]
-    first = inputs[0]
-    assert first is not None
-    fast = _fast_allowed() and paths.fits(first) and not _transformed(*inputs)
+    fast = not _transformed() and _fast_allowed() and paths.fits(x)
     return paths.fast if fast else paths.reference
 
 
@@ -257,13 +255,16 @@ def _fast_allowed() -> bool:
     return forced != "reference"
 
 
-def _transformed(*tensors: Tensor | None) -> bool:
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+def _transformed() -> bool:
     """Whether torch.func or forward-mode differentiation is at work, which only the reference knows."""
-    given = [tensor for tensor in tensors if tensor is not None]
     # torch has no public way to ask.
-    if any(torch._C._functorch.is_functorch_wrapped_tensor(tensor) for tensor in given):
-        return True
-    return any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in given)  # type: ignore[no-untyped-call]
+    return torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+
+
+def _one_operator() -> bool:
+    """Whether a program is being compiled or exported, where the recurrence is to be one operator."""
+    return torch.compiler.is_compiling() and not _transformed()
 
 
 def _rnn_once(x: Tensor, h0: Tensor, ih: Tensor, hh: Tensor, bias: Tensor | None, *rest: Any) -> Any:

@@ -21,8 +21,9 @@ def check(lengths: Tensor | None, x: Tensor) -> Tensor | None:
         raise ValueError(
             f"lengths must have shape {tuple(x.shape[:1])}, one for each row, not {tuple(lengths.shape)}"
         )
-    # A traced program cannot look at values.
-    if not torch.compiler.is_compiling() and ((lengths < 0) | (lengths > x.shape[1])).any():
+    # A traced program cannot look at values, nor can vmap.
+    hidden = torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(lengths)
+    if not hidden and ((lengths < 0) | (lengths > x.shape[1])).any():
         raise ValueError(f"lengths must lie in 0 … {x.shape[1]} (the steps of x), not {lengths.tolist()}")
     return lengths.to(x.device, torch.int64)
 

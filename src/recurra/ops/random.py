@@ -14,9 +14,14 @@ def keep_mask(shape: Sequence[int], keep: float, like: Tensor, generator: torch.
     """Ones with probability `keep`, 0 … 1, else zeros, in `like`'s type and on its device.
 
     The numbers come from `generator`, a CPU generator, or from torch's default one, and then move to the device, so
-    that a seed gives one mask everywhere (pytorch issue 104697). A compiled program draws from the default generator.
+    that a seed gives one mask everywhere (pytorch issue 104697). A compiled program cannot hold a generator and draws
+    from the default one: it raises ValueError where another is given.
     """
     if torch.compiler.is_compiling():
+        if generator is not None:
+            raise ValueError(
+                "a compiled program draws from torch's default generator: seed that, and give none"
+            )
         drawn = _draw(list(shape), keep)
     else:
         drawn = torch.empty(tuple(shape)).bernoulli_(keep, generator=generator)
