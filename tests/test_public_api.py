@@ -14,7 +14,7 @@ from recurra import Forecaster, StockPlan
 
 NAMES = {
     "recurra": ["Forecaster", "StockPlan", "__version__", "load"],
-    "recurra.cell": ["Cell", "LinearCell", "Windowed"],
+    "recurra.cell": ["Cell", "LinearCell", "MemoryCell", "Terms", "Windowed"],
     "recurra.cells": [
         "CELLS",
         "GRU",
@@ -28,6 +28,12 @@ NAMES = {
         "S5",
         "SLSTM",
         "SRU",
+        "DeltaNet",
+        "GatedDeltaNet",
+        "LinearAttention",
+        "Mamba2",
+        "MLSTM",
+        "RWKV7",
     ],
     "recurra.errors": [
         "InputError",

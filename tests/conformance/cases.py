@@ -11,7 +11,23 @@ from typing import Any, NamedTuple
 import torch
 
 from recurra.cell import Cell
-from recurra.cells import CELLS, GRU, LRU, LSTM, QRNN, RGLRU, S5, SLSTM, Elman
+from recurra.cells import (
+    CELLS,
+    GRU,
+    LRU,
+    LSTM,
+    MLSTM,
+    QRNN,
+    RGLRU,
+    RWKV7,
+    S5,
+    SLSTM,
+    DeltaNet,
+    Elman,
+    GatedDeltaNet,
+    LinearAttention,
+    Mamba2,
+)
 from recurra.networks.blocks import BLOCKS, GriffinBlock, SLSTMBlock
 
 VARIED = {"layer_norm": True, "recurrent_dropout": 0.3}
@@ -31,6 +47,12 @@ OPTIONS: dict[type[Cell], list[dict[str, Any]]] = {
     RGLRU: [{"heads": 2}],
     LRU: [{"state_size": 2, "r_min": 0.4, "r_max": 0.9}],
     S5: [{"state_size": 4}],
+    LinearAttention: [{"heads": 2}, {"heads": 2, "decay": "retention"}],
+    DeltaNet: [{"heads": 2, "beta_max": 2.0, "convolution": 2}],
+    GatedDeltaNet: [{"heads": 2, "beta_max": 2.0, "key_size": 1, "convolution": 0}],
+    Mamba2: [{"heads": 2, "state_size": 3, "convolution": 0}],
+    MLSTM: [{"heads": 2}],
+    RWKV7: [{"heads": 2, "ranks": (1, 2, 1)}],
     GriffinBlock: [{"heads": 2, "width": 8, "kernel": 1}],
     SLSTMBlock: [{"heads": 2, "kernel": 2, "expansion": 2.0}, {"heads": 1, "kernel": 0}],
 }

@@ -23,9 +23,10 @@ class Mamba2(MemoryCell):
     A = -exp(rate). The gate z, the norm and the output matrix are a block's.
 
     `heads` is N; `state_size` is K, how long B and C are, H/N unless told otherwise (64 … 256 in their language
-    models); `convolution` is how many steps the causal convolution sees, 0 for none. `weight` (H + 2K + N, I) stacks u, B, C, Δ; `taps`
-    (convolution, H + 2K), the present step first, and `taps_bias` (H + 2K,); `rate`, `bias` and `skip`, which
-    is D, (N,). The state is S (B, N, H/N, K), the output (B, H) the heads one after another.
+    models); `convolution` is how many steps the causal convolution sees, 0 for none. `weight` (H + 2K + N, I)
+    stacks u, B, C, Δ; `taps` (convolution, H + 2K), the present step first, and `taps_bias` (H + 2K,); `rate`,
+    `bias` and `skip`, which is D, (N,). The state is S (B, N, H/N, K), the output (B, H) the heads one after
+    another.
     Raises ValueError where `heads` does not divide H or an option is out of range.
     """
 

@@ -64,9 +64,9 @@ class RWKV7(MemoryCell):
     Peng et al. 2025 (arXiv 2503.14456), section 4.1, for N heads; norm is each head's by itself. A layer above
     the first mixes the first layer's v into its own: `networks.blocks.RWKV7Block`.
 
-    `heads` is N; `rank` that of the LoRAs of w and a, 1.8 √H to a multiple of 4 unless told otherwise;
-    `gate_rank` that of g's, 0.6 H^0.8 likewise; `depth`, 0 … 1 exclusive, is the layer's number over the count
-    of layers and changes the initial values only. `shift` (6, I) is μ in the order above; `receptance`, `key`,
+    `heads` is N; `ranks` those of the LoRAs of w, a and g, as multiples of 4 about 1.8 √H, 1.8 √H and 0.6 H^0.8
+    unless told otherwise; `depth`, 0 … 1 exclusive, is the layer's number over the count of layers and changes
+    the initial values only. `shift` (6, I) is μ in the order above; `receptance`, `key`,
     `value` (H, I) and `output` (H, H) are the matrices, `decay`, `rate`, `gate` the LoRAs of w, a, g; `k_k`, `k_a`
     (H,), `r_k` (N, H/N); `norm_weight`, `norm_bias` (H,). The state is the last input (B, 1, I) and S
     (B, N, H/N, H/N). Raises ValueError where `heads` does not divide H.
@@ -80,23 +80,22 @@ class RWKV7(MemoryCell):
         hidden_size: int,
         *,
         heads: int = 1,
-        rank: int | None = None,
-        gate_rank: int | None = None,
+        ranks: tuple[int, int, int] | None = None,
         depth: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size, heads)
         self.projected_size = input_size
-        rank = fitting_rank(1.8 * hidden_size**0.5) if rank is None else rank
-        gate_rank = fitting_rank(0.6 * hidden_size**0.8) if gate_rank is None else gate_rank
+        wished = 1.8 * hidden_size**0.5, 1.8 * hidden_size**0.5, 0.6 * hidden_size**0.8
+        decay, rate, gate = (fitting_rank(each) for each in wished) if ranks is None else ranks
         self.shift = nn.Parameter(torch.empty(6, input_size))
         self.receptance, self.key, self.value = (
             nn.Parameter(torch.empty(hidden_size, input_size)) for _ in range(3)
         )
         self.output = nn.Parameter(torch.empty(hidden_size, hidden_size))
-        self.decay = LowRank(input_size, rank, hidden_size, torch.tanh)
-        self.rate = LowRank(input_size, rank, hidden_size)
-        self.gate = LowRank(input_size, gate_rank, hidden_size, torch.sigmoid, bias=False)
+        self.decay = LowRank(input_size, decay, hidden_size, torch.tanh)
+        self.rate = LowRank(input_size, rate, hidden_size)
+        self.gate = LowRank(input_size, gate, hidden_size, torch.sigmoid, bias=False)
         self.k_k, self.k_a, self.norm_weight, self.norm_bias = (
             nn.Parameter(torch.empty(hidden_size)) for _ in range(4)
         )
