@@ -103,7 +103,6 @@ class Cell(nn.Module, ABC):
         y, inner = self._scan(z, inner, lengths, noise)
         return y, inner if rows is None else Windowed(rows, inner)
 
-    @final
     def forward(
         self, x: Tensor, state: Any, lengths: Tensor | None = None, noise: Any = None
     ) -> tuple[Tensor, Any]:

@@ -42,7 +42,7 @@ class StateSpace(LinearCell):
 
     def entering(self, z: Tensor) -> Tensor:
         """B x (…, N, 2) out of z (…, G)."""
-        return z[..., : 2 * self.state_size].unflatten(-1, (-1, 2))
+        return z[..., : 2 * self.state_size].reshape(*z.shape[:-1], self.state_size, 2)
 
     def readout(self, z: Tensor, h: Tensor) -> Tensor:
         """The real part of C h, and D x."""

@@ -80,17 +80,13 @@ class Recurrent(nn.Module):
         In training it is a sequence of one step: `generator` draws all masks, at each step anew.
         """
         self._check_state(state)
-        for number, layer in enumerate(self._stack()):
-            if isinstance(layer, Bidirectional):
-                raise ValueError(
-                    f"layer {number} is bidirectional: it needs the whole sequence, not one step"
-                )
+        cells = self._one_way()
         if self.training:
             y, after = self(x.unsqueeze(1), state, generator=generator)
             return y.squeeze(1), after
         states = []
-        for number, (layer, before) in enumerate(zip(self.layers, state, strict=True)):
-            y, new = layer.step(self._entering(number, x, None), before)
+        for number, (cell, before) in enumerate(zip(cells, state, strict=True)):
+            y, new = cell.step(self._entering(number, x, None), before)
             x = self._leaving(number, x, y, None)
             states.append(new)
         return x, tuple(states)
@@ -139,6 +135,16 @@ class Recurrent(nn.Module):
 
     def _stack(self) -> list[Cell | Bidirectional]:
         return list(self.layers)  # type: ignore[arg-type]
+
+    def _one_way(self) -> list[Cell]:
+        cells = []
+        for number, layer in enumerate(self._stack()):
+            if isinstance(layer, Bidirectional):
+                raise ValueError(
+                    f"layer {number} is bidirectional: it needs the whole sequence, not one step"
+                )
+            cells.append(layer)
+        return cells
 
     def _check_state(self, state: tuple[State, ...]) -> None:
         if not isinstance(state, tuple) or len(state) != len(self.layers):

@@ -166,16 +166,14 @@ class HeadNorm(nn.Module):
 
     def __init__(self, size: int, heads: int, *, bias: bool = False, eps: float = 1e-5) -> None:
         super().__init__()
-        self.units, self.eps = units_of_a_head(size, heads), eps
+        self.heads, self.units, self.eps = heads, units_of_a_head(size, heads), eps
         self.weight = nn.Parameter(torch.ones(size))
         self.bias = nn.Parameter(torch.zeros(size)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, D) -> (…, D)."""
-        y = (
-            layer_norm(x.unflatten(-1, (-1, self.units)), (self.units,), eps=self.eps).flatten(-2)
-            * self.weight
-        )
+        parted = x.reshape(*x.shape[:-1], self.heads, self.units)
+        y = layer_norm(parted, (self.units,), eps=self.eps).flatten(-2) * self.weight
         return y if self.bias is None else y + self.bias
 
 
@@ -188,7 +186,7 @@ def dense(
     generator: torch.Generator | None = None,
 ) -> nn.Linear:
     """A matrix with a bias of 0, its numbers drawn from N(0, deviation²), 1/√inputs unless told otherwise."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias)
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias)  # type: ignore[no-untyped-call]
     deviation = inputs**-0.5 if deviation is None else deviation
     nn.init.normal_(layer.weight, std=deviation, generator=generator)
     if bias:

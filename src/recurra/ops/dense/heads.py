@@ -17,4 +17,5 @@ def units_of_a_head(units: int, heads: int) -> int:
 
 def headwise(x: Tensor, weight: Tensor) -> Tensor:
     """Take x (…, heads · I) through G matrices of diagonal blocks (G, heads, O, I), to (…, G, heads · O)."""
-    return torch.einsum("...hi,ghoi->...gho", x.unflatten(-1, weight.shape[1::2]), weight).flatten(-2)
+    parted = x.reshape(*x.shape[:-1], *weight.shape[1::2])
+    return torch.einsum("...hi,ghoi->...gho", parted, weight).flatten(-2)

@@ -18,7 +18,7 @@ def slstm_step(
 
     `weight_hh` is (4, heads, H/heads, H/heads), H of the result first. Returns the new h, c, n, m.
     """
-    log_i, f, value, o = (z.unflatten(-1, (4, -1)) + headwise(h, weight_hh)).unbind(-2)
+    log_i, f, value, o = (z.reshape(*h.shape[:-1], 4, h.shape[-1]) + headwise(h, weight_hh)).unbind(-2)
     kept = logsigmoid(f) + m
     m = torch.maximum(kept, log_i)
     i, f = (log_i - m).exp(), (kept - m).exp()
