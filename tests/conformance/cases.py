@@ -6,6 +6,9 @@ defaults; `OPTIONS` adds sets of options of a cell or a block.
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import torch
@@ -28,7 +31,14 @@ from recurra.cells import (
     LinearAttention,
     Mamba2,
 )
-from recurra.networks.blocks import BLOCKS, GriffinBlock, SLSTMBlock
+from recurra.networks.blocks import (
+    BLOCKS,
+    GatedDeltaNetBlock,
+    GriffinBlock,
+    MLSTMBlock,
+    RWKV7Block,
+    SLSTMBlock,
+)
 
 VARIED = {"layer_norm": True, "recurrent_dropout": 0.3}
 
@@ -53,6 +63,9 @@ OPTIONS: dict[type[Cell], list[dict[str, Any]]] = {
     Mamba2: [{"heads": 2, "state_size": 3, "convolution": 0}],
     MLSTM: [{"heads": 2}],
     RWKV7: [{"heads": 2, "ranks": (1, 2, 1)}],
+    GatedDeltaNetBlock: [{"heads": 2, "width": 4, "beta_max": 2.0, "kernel": 0, "expansion": 1.0}],
+    MLSTMBlock: [{"heads": 2, "width": 4, "kernel": 1, "block": 2}],
+    RWKV7Block: [{"heads": 2, "layers": 2, "expansion": 1.0, "ranks": (1, 1, 1, 1), "entry_norm": True}],
     GriffinBlock: [{"heads": 2, "width": 8, "kernel": 1}],
     SLSTMBlock: [{"heads": 2, "kernel": 2, "expansion": 2.0}, {"heads": 1, "kernel": 0}],
 }
@@ -78,7 +91,20 @@ class Case(NamedTuple):
         return "-".join(words)
 
 
+def documented() -> Case:
+    """The cell that docs/extending.md writes as its example."""
+    page = (Path(__file__).parents[2] / "docs/extending.md").read_text(encoding="utf-8")
+    source = page.partition("```python\n")[2].partition("```")[0]
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "example.py"
+        file.write_text(source, encoding="utf-8")
+        return Case(runpy.run_path(str(file))["MGU"], {})
+
+
 def cases() -> list[Case]:
     """All of them."""
     kinds = [(kind, False) for kind in CELLS] + [(kind, True) for kind in BLOCKS]
-    return [Case(kind, options, block) for kind, block in kinds for options in ({}, *OPTIONS.get(kind, ()))]
+    return [
+        documented(),
+        *(Case(kind, options, block) for kind, block in kinds for options in ({}, *OPTIONS.get(kind, ()))),
+    ]

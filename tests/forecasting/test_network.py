@@ -132,7 +132,7 @@ def test_cells_are_found_in_any_case() -> None:
     assert cell_named("LSTM") is cell_named("lstm")
     assert {cell_named(kind.__name__) for kind in CELLS} == set(CELLS)
     for wrong in ("lstmm", "", 5, None):
-        with pytest.raises(UsageError, match=r"no such cell.*Use one of gru, lstm, leakyintegrator"):
+        with pytest.raises(UsageError, match=r"no such cell.*Use one of .*gru, .*lstm"):
             cell_named(wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="no such cell"):
         tiny(cell="transformer").fit("no file is opened")

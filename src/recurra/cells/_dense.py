@@ -22,6 +22,9 @@ class DenseCell(Cell):
     A subclass hands its parameters over in `weights` and writes the recurrence.
     """
 
+    norm_ih: Tensor | None
+    norm_hh: Tensor
+
     def __init__(
         self,
         blocks: int,

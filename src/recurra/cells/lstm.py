@@ -51,6 +51,11 @@ class LSTM(DenseCell):
     Raises ValueError for a rate outside of 0 … 1 or a size below 0.
     """
 
+    norm_c: Tensor | None
+    norm_c_bias: Tensor | None
+    weight_hr: Tensor | None
+    weight_peephole: Tensor | None
+
     def __init__(
         self,
         input_size: int,

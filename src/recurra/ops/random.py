@@ -22,7 +22,7 @@ def keep_mask(shape: Sequence[int], keep: float, like: Tensor, generator: torch.
             raise ValueError(
                 "a compiled program draws from torch's default generator: seed that, and give none"
             )
-        drawn = _draw(list(shape), keep)
+        drawn: Tensor = _draw(list(shape), keep)
     else:
         drawn = torch.empty(tuple(shape)).bernoulli_(keep, generator=generator)
     return drawn.to(like.device, like.dtype)

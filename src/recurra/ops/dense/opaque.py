@@ -21,8 +21,8 @@ __all__ = ["operator"]
 @contextmanager
 def _autograd() -> Iterator[None]:
     """Let autograd record inside of an operator, where torch leaves it out."""
-    with torch._C._PreserveDispatchKeyGuard(), torch.enable_grad():  # type: ignore[attr-defined]
-        for key in (DispatchKey.AutogradFunctionality, DispatchKey.ADInplaceOrView):  # type: ignore[attr-defined]
+    with torch._C._PreserveDispatchKeyGuard(), torch.enable_grad():
+        for key in (DispatchKey.AutogradFunctionality, DispatchKey.ADInplaceOrView):
             torch._C._dispatch_tls_set_dispatch_key_excluded(key, False)
         yield
 

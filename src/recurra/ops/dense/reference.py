@@ -108,7 +108,7 @@ def gru_step(
     masks = masks or Masks()
     units = h.shape[-1]
     if reset_after:
-        ru, n = _recurrent(h, weights.hh, weights.norms).split([2 * units, units], -1)
+        ru, n = torch.split(_recurrent(h, weights.hh, weights.norms), [2 * units, units], -1)
         r, u = (z[..., : 2 * units] + ru).sigmoid().chunk(2, -1)
         n = r * (n if weights.bias_hn is None else n + weights.bias_hn)
     else:
@@ -131,18 +131,14 @@ def lstm_step(
     """One step from the projected input z (B, 4H), with a mogrifier the input itself; returns the new h and c."""
     masks = masks or Masks()
     z, seen = _mogrify(z, h, weights) if weights.mogrifier else (z, h)
-    gates = (z + _recurrent(seen, weights.hh, weights.norms)).split(c.shape[-1], -1)
-    *opening, g, o = gates
+    *opening, g, o = torch.split(z + _recurrent(seen, weights.hh, weights.norms), c.shape[-1], -1)
     if weights.peephole is not None:
         opening = [gate + p * c for gate, p in zip(opening, weights.peephole[:-1], strict=True)]
     f = opening[-1].sigmoid()
     i = opening[0].sigmoid() if len(opening) == 2 else 1 - f
     moved = f * c + i * _times(g.tanh(), masks.dropout)
     o = o if weights.peephole is None else o + weights.peephole[-1] * moved
-    shown = moved
-    if weights.norms is not None:
-        shown = _normal(moved) * weights.norms.c + weights.norms.c_bias
-    y = o.sigmoid() * shown.tanh()
+    y = o.sigmoid() * _shown(moved, weights.norms).tanh()
     y = y if weights.projection is None else linear(y, weights.projection)
     return _zoned(y, h, zoneout[0], masks.h), _zoned(moved, c, zoneout[1], masks.c)
 
@@ -198,7 +194,7 @@ def lstm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The outputs (B, T, R), zero where `mask` (B, T) is false, and the last h and c of each row."""
     y, (h, c) = _loop(
-        lambda z, state, drawn: lstm_step(z, *state, weights, zoneout, drawn),
+        lambda z, state, drawn: lstm_step(z, state[0], state[1], weights, zoneout, drawn),
         x if weights.mogrifier else enter(x, weights),
         (h0, c0),
         mask,
@@ -231,6 +227,12 @@ def _loop(
 
 def _recurrent(h: Tensor, weight: Tensor, norms: LayerNorms | None, part: slice = slice(None)) -> Tensor:
     return linear(h, weight) if norms is None else _normal(linear(h, weight)) * norms.hh[part]
+
+
+def _shown(c: Tensor, norms: LayerNorms | None) -> Tensor:
+    if norms is None or norms.c is None:
+        return c
+    return _normal(c) * norms.c if norms.c_bias is None else _normal(c) * norms.c + norms.c_bias
 
 
 def _normal(x: Tensor) -> Tensor:
