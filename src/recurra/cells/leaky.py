@@ -43,10 +43,6 @@ class LeakyIntegrator(LinearCell):
         with torch.no_grad():
             self.decay.copy_(torch.linspace(0.0, 4.0, self.output_size))
 
-    def initial(self, batch_size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-        """Zeros."""
-        return torch.zeros(batch_size, self.output_size, device=device, dtype=dtype)
-
     def project(self, x: Tensor) -> Tensor:
         """The input as the units see it."""
         return linear(x, self.weight, self.bias)

@@ -16,7 +16,7 @@ from recurra.ops.convolution import causal_convolution
 from recurra.ops.dense.heads import units_of_a_head
 from recurra.state import State
 
-__all__ = ["Block", "GatedMLP", "HeadNorm", "Run", "ShortConvolution", "dense"]
+__all__ = ["Block", "GatedMLP", "HeadNorm", "Lookback", "Run", "ShortConvolution", "dense"]
 
 Run = Callable[[Cell, Tensor], Tensor]
 """What runs one of a block's cells: `run(cell, x)` gives the cell's outputs, for one step or for all."""
@@ -90,7 +90,22 @@ class Block(Cell):
         return [child for child in self.children() if isinstance(child, Cell)]
 
 
-class ShortConvolution(Cell):
+class Lookback(Cell):
+    """A cell that keeps nothing but its last inputs: a subclass writes `mix`, which is all of it."""
+
+    def initial(self, batch_size: int, device: torch.device, dtype: torch.dtype) -> tuple[()]:
+        """Nothing beside the last inputs."""
+        return ()
+
+    def recur(self, z: Tensor, state: tuple[()], noise: Any = None) -> tuple[Tensor, tuple[()]]:
+        """Nothing more: `mix` did it."""
+        return z, state
+
+    def _scan(self, z: Tensor, inner: Any, lengths: Tensor | None, noise: Any) -> tuple[Tensor, Any]:
+        return ragged.fill(z, lengths), inner
+
+
+class ShortConvolution(Lookback):
     """A causal convolution over time, each unit by itself: y_t = b + Σ_k w_k ⊙ x_{t-k}, 0 ≤ k < kernel.
 
     `weight` (kernel, D), the present step's tap first; `bias` (D,). What it keeps of the past are its last
@@ -113,20 +128,9 @@ class ShortConvolution(Cell):
         nn.init.uniform_(self.weight, -bound, bound, generator=generator)
         nn.init.zeros_(self.bias)
 
-    def initial(self, batch_size: int, device: torch.device, dtype: torch.dtype) -> tuple[()]:
-        """Nothing beside the last inputs."""
-        return ()
-
     def mix(self, p: Tensor) -> Tensor:
         """The convolution."""
         return causal_convolution(p, self.weight, self.bias)
-
-    def recur(self, z: Tensor, state: tuple[()], noise: Any = None) -> tuple[Tensor, tuple[()]]:
-        """Nothing more: `mix` did it."""
-        return z, state
-
-    def _scan(self, z: Tensor, inner: Any, lengths: Tensor | None, noise: Any) -> tuple[Tensor, Any]:
-        return ragged.fill(z, lengths), inner
 
 
 class GatedMLP(nn.Module):
@@ -159,22 +163,21 @@ class GatedMLP(nn.Module):
 
 
 class HeadNorm(nn.Module):
-    """Layer normalization of each head's units by themselves, then a weight (D,), and a bias (D,) if wished.
+    """Layer normalization of each head's units by themselves, then a weight (D,).
 
-    Group normalization (Wu & He 2018, arXiv 1803.08494) of the last axis.
+    Group normalization (Wu & He 2018, arXiv 1803.08494) of the last axis. Raises ValueError where `heads` does not
+    divide D.
     """
 
-    def __init__(self, size: int, heads: int, *, bias: bool = False, eps: float = 1e-5) -> None:
+    def __init__(self, size: int, heads: int) -> None:
         super().__init__()
-        self.heads, self.units, self.eps = heads, units_of_a_head(size, heads), eps
+        self.heads, self.units = heads, units_of_a_head(size, heads)
         self.weight = nn.Parameter(torch.ones(size))
-        self.bias = nn.Parameter(torch.zeros(size)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, D) -> (…, D)."""
         parted = x.reshape(*x.shape[:-1], self.heads, self.units)
-        y = layer_norm(parted, (self.units,), eps=self.eps).flatten(-2) * self.weight
-        return y if self.bias is None else y + self.bias
+        return layer_norm(parted, (self.units,)).flatten(-2) * self.weight
 
 
 def dense(
