@@ -73,7 +73,7 @@ class RGLRU(LinearCell):
         u, recurrence, entrance = z.chunk(3, -1)
         log_a = _C * logsigmoid(self.decay) * recurrence.sigmoid()
         # Where a rounds to 1 the root's slope would be infinite.
-        scale = (-torch.expm1(2 * log_a)).clamp(min=1e-12).sqrt()
+        scale = (-torch.expm1(2 * log_a)).clamp(min=torch.finfo(z.dtype).eps ** 2).sqrt()
         return log_a.exp(), scale * entrance.sigmoid() * u
 
     def readout(self, z: Tensor, h: Tensor) -> Tensor:
