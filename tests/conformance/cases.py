@@ -12,7 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor, nn
 
+from recurra import state
 from recurra.cell import Cell
 from recurra.cells import (
     CELLS,
@@ -71,6 +73,50 @@ OPTIONS: dict[type[Cell], list[dict[str, Any]]] = {
 }
 
 
+B, T, I, H = 4, 6, 3, 6  # noqa: E741 - the legend of the whole project
+
+
+class Inner(NamedTuple):
+    h: Tensor
+    counts: tuple[Tensor]
+
+
+class Everything(Cell):
+    """A cell that uses the whole interface: window, noise at every step, a nested state of unlike shapes."""
+
+    window = 2
+
+    def __init__(
+        self, input_size: int, hidden_size: int, *, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        self.input_size, self.projected_size, self.output_size = input_size, hidden_size, hidden_size
+        self.weight = nn.Parameter(torch.rand(hidden_size, input_size, generator=generator) - 0.5)
+        self.recurrent = nn.Parameter(torch.rand(hidden_size, hidden_size, generator=generator) - 0.5)
+        self.taps = nn.Parameter(torch.rand(3, hidden_size, generator=generator))
+
+    def initial(self, batch_size: int, device: torch.device, dtype: torch.dtype) -> Inner:
+        zeros = torch.zeros(batch_size, self.output_size, device=device, dtype=dtype)
+        return Inner(zeros, (torch.zeros(batch_size, 2, 2, device=device, dtype=dtype),))
+
+    def project(self, x: Tensor) -> Tensor:
+        return x @ self.weight.T + 0.1
+
+    def mix(self, p: Tensor) -> Tensor:
+        return p[:, 2:] * self.taps[0] + p[:, 1:-1] * self.taps[1] + p[:, :-2] * self.taps[2]
+
+    def noise(self, batch_size: int, steps: int, generator: torch.Generator | None) -> Tensor:
+        like = self.weight
+        keep = torch.rand(batch_size, steps, self.output_size, generator=generator, dtype=like.dtype)
+        return (keep < 0.7).to(like.dtype)
+
+    def recur(self, z: Tensor, before: Inner, noise: Tensor | None = None) -> tuple[Tensor, Inner]:
+        h = torch.tanh(z + before.h @ self.recurrent.T)
+        h = h if noise is None else torch.lerp(before.h, h, noise)
+        counts = before.counts[0] * 0.5 + h[:, :4].reshape(-1, 2, 2)
+        return h + counts.sum((1, 2)).unsqueeze(1), Inner(h, (counts,))
+
+
 class Case(NamedTuple):
     """A cell with some options, or a block, whose outputs are as many as its inputs."""
 
@@ -106,5 +152,10 @@ def cases() -> list[Case]:
     kinds = [(kind, False) for kind in CELLS] + [(kind, True) for kind in BLOCKS]
     return [
         documented(),
+        Case(Everything, {}),
         *(Case(kind, options, block) for kind, block in kinds for options in ({}, *OPTIONS.get(kind, ()))),
     ]
+
+
+def random_state(cell: Cell, rows: int) -> Any:
+    return state.transform(lambda leaf: torch.randn_like(leaf) / 2, cell.initial_state(rows))

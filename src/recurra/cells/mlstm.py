@@ -13,7 +13,7 @@ from recurra.ops import ragged
 from recurra.ops.memory.reference import max_plus_scan
 from recurra.state import State
 
-__all__ = ["MLSTM", "MLSTMMemory", "MLSTMState"]
+__all__ = ["MLSTM", "MLSTMMemory", "MLSTMState", "draw_gate_biases"]
 
 _EPS = 1e-6  # added to the normalizer, as the authors' package does
 
@@ -125,12 +125,10 @@ class MLSTM(MLSTMMemory):
         """
         nn.init.normal_(self.weight, std=(0.4 / self.input_size) ** 0.5, generator=generator)
         nn.init.zeros_(self.bias)
-        first = 3 * self.output_size
-        second, last = first + self.heads, first + 2 * self.heads
+        gates = slice(3 * self.output_size, 3 * self.output_size + 2 * self.heads)
         with torch.no_grad():
-            self.weight[first:last] = 0.0
-            self.bias[first:second].normal_(0.0, 0.1, generator=generator)
-            self.bias[second:last] = torch.linspace(3.0, 6.0, self.heads)
+            self.weight[gates] = 0.0
+            draw_gate_biases(self.bias[gates], generator)
 
     def project(self, x: Tensor) -> Tensor:
         """q, k, v, the two gates and the output gate, before their activations."""
@@ -139,3 +137,11 @@ class MLSTM(MLSTMMemory):
     def readout(self, z: Tensor, o: Tensor) -> Tensor:
         """h̃ through the output gate."""
         return z[..., -self.output_size :].sigmoid() * super().readout(z, o)
+
+
+@torch.no_grad()
+def draw_gate_biases(bias: Tensor, generator: torch.Generator | None) -> None:
+    """Fill the biases (2N,) of ĩ from N(0, 0.01), and of f̃ with 3 … 6 over the heads, as the package xlstm does."""
+    entrance, forget = bias.chunk(2)
+    entrance.normal_(0.0, 0.1, generator=generator)
+    forget.copy_(torch.linspace(3.0, 6.0, len(forget)))

@@ -12,7 +12,7 @@ from torch.nn.functional import layer_norm, linear
 from recurra.cell import MemoryCell, Terms
 from recurra.cells._memory import unit
 
-__all__ = ["RWKV7", "LowRank"]
+__all__ = ["RWKV7", "LowRank", "fitting_rank"]
 
 _DECAY = -math.exp(-0.5)  # log w = _DECAY σ(d): a channel keeps at least 0.545 of itself
 _EPS = 1e-5  # of the norm, for each channel of a head
@@ -108,19 +108,19 @@ class RWKV7(MemoryCell):
         Uniform matrices up to 0.5/√I, a tenth of that for the keys; decays and shifts spread along the
         channels, from long memories to short ones.
         """
-        bound = 0.5 * self.input_size**-0.5
+        bound = 0.5 * self.shift.shape[1] ** -0.5
         for weight, scale in ((self.receptance, 1.0), (self.key, 0.1), (self.value, 1.0)):
             nn.init.uniform_(weight, -bound * scale, bound * scale, generator=generator)
-        bound = 0.5 * self.output_size**-0.5
+        bound = 0.5 * self.k_k.numel() ** -0.5
         nn.init.uniform_(self.output, -bound, bound, generator=generator)
         for part in (self.decay, self.rate, self.gate):
             part.reset_parameters(generator)
-        along = torch.arange(self.output_size) / max(self.output_size - 1, 1)
+        along = torch.arange(self.k_k.numel()) / max(self.k_k.numel() - 1, 1)
         within = torch.linspace(-1.0, 1.0, self.key_size).repeat(self.heads)
         within = within * within.abs()
         powers = torch.tensor([0.2, 0.9, 0.7, 0.7, 0.9, 0.2]).unsqueeze(1) * (1 - depth)
         with torch.no_grad():
-            self.shift.copy_(1 - (torch.arange(self.input_size) / self.input_size) ** powers)
+            self.shift.copy_(1 - (torch.arange(self.shift.shape[1]) / self.shift.shape[1]) ** powers)
             if self.decay.bias is not None and self.rate.bias is not None:
                 self.decay.bias.copy_(6 * along ** (1 + depth**0.3) - 5.5 + 2.5 * within)
                 self.rate.bias.copy_(0.4 * (along - 0.5) - 0.19 + 0.3 * within)
