@@ -43,9 +43,9 @@ def tensors(result: Any) -> list[Tensor]:
     return [each for part in result for each in tensors(part)]
 
 
-def everything(layer: Any, input: Any, hx: Any = None, **call: Any) -> dict[str, Tensor]:
-    """Outputs, last states, and the gradients of input, states and all parameters."""
-    found = tensors(layer(input, hx, **call))
+def everything(layer: Any, input: Any, hx: Any = None, run: Any = None, **call: Any) -> dict[str, Tensor]:
+    """Outputs, last states, and the gradients of input, states and all parameters, of the layer or as `run` runs it."""
+    found = tensors((layer if run is None else run)(input, hx, **call))
     leaves = {"x": tensors(input)[0]} | {
         f"hx{i}": each for i, each in enumerate(tensors(() if hx is None else hx))
     }
