@@ -85,7 +85,7 @@ class RWKV7(MemoryCell):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size, heads)
-        self.projected_size = input_size
+        self.projected_size, self.depth = input_size, depth
         wished = 1.8 * hidden_size**0.5, 1.8 * hidden_size**0.5, 0.6 * hidden_size**0.8
         decay, rate, gate = (fitting_rank(each) for each in wished) if ranks is None else ranks
         self.shift = nn.Parameter(torch.empty(6, input_size))
@@ -100,9 +100,9 @@ class RWKV7(MemoryCell):
             nn.Parameter(torch.empty(hidden_size)) for _ in range(4)
         )
         self.r_k = nn.Parameter(torch.empty(heads, self.key_size))
-        RWKV7.reset_parameters(self, generator, depth)  # not a subclass's, whose parameters come later
+        RWKV7.reset_parameters(self, generator)  # not a subclass's, whose parameters come later
 
-    def reset_parameters(self, generator: torch.Generator | None = None, depth: float = 0.0) -> None:
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """As RWKV-LM's training code, but for the output matrix, which starts at zero there.
 
         Uniform matrices up to 0.5/√I, a tenth of that for the keys; decays and shifts spread along the
@@ -118,11 +118,11 @@ class RWKV7(MemoryCell):
         along = torch.arange(self.k_k.numel()) / max(self.k_k.numel() - 1, 1)
         within = torch.linspace(-1.0, 1.0, self.key_size).repeat(self.heads)
         within = within * within.abs()
-        powers = torch.tensor([0.2, 0.9, 0.7, 0.7, 0.9, 0.2]).unsqueeze(1) * (1 - depth)
+        powers = torch.tensor([0.2, 0.9, 0.7, 0.7, 0.9, 0.2]).unsqueeze(1) * (1 - self.depth)
         with torch.no_grad():
             self.shift.copy_(1 - (torch.arange(self.shift.shape[1]) / self.shift.shape[1]) ** powers)
             if self.decay.bias is not None and self.rate.bias is not None:
-                self.decay.bias.copy_(6 * along ** (1 + depth**0.3) - 5.5 + 2.5 * within)
+                self.decay.bias.copy_(6 * along ** (1 + self.depth**0.3) - 5.5 + 2.5 * within)
                 self.rate.bias.copy_(0.4 * (along - 0.5) - 0.19 + 0.3 * within)
             self.k_k.copy_(0.71 - 0.1 * (along - 0.5))
             self.k_a.fill_(1.02)

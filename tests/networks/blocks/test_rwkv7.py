@@ -104,3 +104,18 @@ def test_the_block_is_the_packages_layers(block: RWKV7Block, case: str) -> None:
 def test_there_is_at_least_one_layer() -> None:
     with pytest.raises(ValueError, match="layers must be at least 1, not 0"):
         RWKV7Block(4, layers=0)
+
+
+def test_parameters_drawn_anew_are_as_at_first() -> None:
+    block = RWKV7Block(4, layers=2, generator=torch.Generator().manual_seed(1))
+    before = {name: each.clone() for name, each in block.state_dict().items()}
+    for layer in range(2):
+        cell = block.get_submodule(f"time_mix{layer}")
+        with torch.no_grad():
+            for parameter in cell.parameters():
+                parameter.fill_(9.0)
+        cell.reset_parameters()
+        for name, each in cell.state_dict().items():
+            drawn = name in MATRICES or name.endswith(".up")
+            assert drawn or torch.equal(each, before[f"time_mix{layer}.{name}"])
+            assert (each != 9.0).all()

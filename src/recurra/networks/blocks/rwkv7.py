@@ -110,6 +110,14 @@ class _LaterTimeMix(_FirstTimeMix):
         super().__init__(size, heads, ranks, depth, generator)
         self.input_size = self.projected_size = 2 * size
         self.residual = LowRank(size, fitting_rank(1.3 * size**0.5) if ranks is None else ranks[3], size)
+        self._draw_residual(generator)
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """As the first layer's; about two thirds of v is the first layer's."""
+        super().reset_parameters(generator)
+        self._draw_residual(generator)
+
+    def _draw_residual(self, generator: torch.Generator | None) -> None:
         self.residual.reset_parameters(generator)
         if self.residual.bias is not None:
             nn.init.constant_(self.residual.bias, 0.73)

@@ -24,7 +24,7 @@ from torch.nn.functional import pad
 
 __all__ = ["memory_chunked"]
 
-CHUNK = 64
+CHUNK = 32  # on a CPU longer chunks gain nothing while K is below 64
 
 # The scores A_xy (…, C, C) of readers x and writers y (…, C, K): xᵀ_t D(i→t) y_i for i ≤ t where the read comes after
 # the step's own write (o), x_tᵀ D(i→t-1) y_i for i < t where it comes before (u).
@@ -94,7 +94,7 @@ def _decays(log_w: Tensor) -> _Decays:
     """
     levels = []
     for half in (1 << level for level in range(log_w.shape[-2].bit_length() - 1)):
-        first, second = log_w.unflatten(-2, (-1, 2, half)).unbind(-3)
+        first, second = torch.unflatten(log_w, -2, (-1, 2, half)).unbind(-3)
         levels.append((_ahead(second).exp(), _behind(first).exp()))
 
     def scores(x: Tensor, y: Tensor, after: bool) -> Tensor:
@@ -102,9 +102,9 @@ def _decays(log_w: Tensor) -> _Decays:
         for from_middle, to_middle in levels:
             split = (-1, 2, to_middle.shape[-2])
             from_middle = from_middle[..., 1:, :] if after else from_middle[..., :-1, :]
-            readers = x.unflatten(-2, split)[..., 1, :, :] * from_middle
-            writers = y.unflatten(-2, split)[..., 0, :, :] * to_middle
-            upper, lower = blocks.unflatten(-3, (-1, 2)).unbind(-3)
+            readers = torch.unflatten(x, -2, split)[..., 1, :, :] * from_middle
+            writers = torch.unflatten(y, -2, split)[..., 0, :, :] * to_middle
+            upper, lower = torch.unflatten(blocks, -3, (-1, 2)).unbind(-3)
             lower = torch.cat([readers @ writers.mT, lower], -1)
             blocks = torch.cat([pad(upper, (0, split[2])), lower], -2)
         return blocks.squeeze(-3)
@@ -129,7 +129,8 @@ def _behind(log_w: Tensor) -> Tensor:
 
 def _cut(x: Tensor, size: int) -> Tensor:
     """(B, T, N, ·) -> (B, N, chunks, size, ·), the last chunk filled up with steps that change nothing."""
-    return pad(x, (0, 0, 0, 0, 0, -x.shape[1] % size)).unflatten(1, (-1, size)).permute(0, 3, 1, 2, 4)
+    filled = pad(x, (0, 0, 0, 0, 0, -x.shape[1] % size))
+    return torch.unflatten(filled, 1, (-1, size)).permute(0, 3, 1, 2, 4)
 
 
 def _joined(o: Tensor, steps: int) -> Tensor:
