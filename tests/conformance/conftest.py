@@ -9,6 +9,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from cases import Case, cases
+
+
+@pytest.fixture(params=cases(), ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> Case:
+    return request.param
+
 
 @pytest.fixture(autouse=True)
 def _small(one_thread: None) -> None:
