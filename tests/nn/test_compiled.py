@@ -61,6 +61,8 @@ def test_a_compiled_projection_gives_the_same(lengths: Tensor | None) -> None:
     assert_same(made("LSTM", proj_size=2, bidirectional=True), lengths)
 
 
+# torch itself uses torch.jit where inductor is first imported.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 @pytest.mark.slow
 @every_kind
 @ragged

@@ -38,8 +38,8 @@ def operator(
     tensors = schema.count("Tensor") - 1  # without the lengths
 
     def forward(*arguments: Any) -> tuple[Tensor, ...]:
-        # An operator may not return what it was given, as it would where there are no steps.
-        return tuple(each.clone() for each in run(*arguments))
+        # An operator may not return what it was given, as it would without steps; its fake gives contiguous tensors.
+        return tuple(each.clone(memory_format=torch.contiguous_format) for each in run(*arguments))
 
     def backward(grads: Sequence[Tensor], inputs: Sequence[Tensor | None], *rest: Any) -> list[Tensor]:
         with _autograd():
