@@ -226,7 +226,7 @@ def _rnn(
         activations=[nonlinearity.title()],
         **_attributes(h0, reverse),
     )
-    return _time_second(y), op.Squeeze(h, [0])
+    return _time_second(y), _last(h, h0, lengths)
 
 
 def _gru(
@@ -249,7 +249,7 @@ def _gru(
         linear_before_reset=int(reset_after),
         **_attributes(h0, reverse),
     )
-    return _time_second(y), op.Squeeze(h, [0])
+    return _time_second(y), _last(h, h0, lengths)
 
 
 def _lstm(
@@ -270,7 +270,7 @@ def _lstm(
         op.Unsqueeze(c0, [0]),
         **_attributes(h0, reverse),
     )
-    return _time_second(y), op.Squeeze(h, [0]), op.Squeeze(c, [0])
+    return _time_second(y), _last(h, h0, lengths), _last(c, c0, lengths)
 
 
 # What stands in the file for recurra's operators (`recurra.ops.dense.opaque`).
@@ -310,6 +310,13 @@ def _inputs(
 
 def _attributes(h0: Any, reverse: bool) -> dict[str, Any]:
     return {"hidden_size": int(h0.shape[1]), "direction": "reverse" if reverse else "forward"}
+
+
+def _last(h: Any, h0: Any, lengths: Any) -> Any:
+    """(1, B, H) as (B, H)."""
+    h = op.Squeeze(h, [0])
+    # ONNX Runtime gives zeros for a row without steps.
+    return h if lengths is None else op.Where(op.Unsqueeze(op.Equal(lengths, 0), [1]), h0, h)
 
 
 def _time_second(y: Any) -> Any:
