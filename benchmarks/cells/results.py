@@ -34,6 +34,7 @@ class Result:
 
 
 def write(results: Sequence[Result], file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
 
 

@@ -23,12 +23,11 @@ NOTHING = -100
 class Task(ABC):
     """What a network is trained to do.
 
-    `rows` is the batch and `layers` the depth of the network. The curriculum has `levels`, the next one after an
-    accuracy of `passed`; training ends at the last one, at the loss `solved`.
+    `rows` is the batch and `layers` the depth of the network. The curriculum has `levels`, from each to the next at an
+    accuracy of `passed`; training ends in the last one, at the loss `solved`.
     """
 
     name: str
-    says: str
     inputs: int
     outputs: int
     rows: int = 64
@@ -62,7 +61,7 @@ class Adding(Task):
     mark in each half. An answer within 0.04 is right. The curriculum: 20 steps, then 40, … 200.
     """
 
-    name, says = "adding", "two marked numbers in 200 steps, within 0.04"
+    name = "adding"
     inputs, outputs = 2, 1
     rows = 32
     levels, passed, solved = 10, 0.8, 1.5e-4
@@ -91,7 +90,7 @@ class Copying(Task):
     """
 
     layers = 2
-    name, says = "copying", "8 symbols strewn over 64 steps"
+    name = "copying"
     symbols = 8
     inputs, outputs = symbols + 2, symbols  # the symbols, a blank, "say it"
     levels, passed, solved = 8, 0.95, 0.01
@@ -113,7 +112,7 @@ class Parity(Task):
     batch.
     """
 
-    name, says = "parity", "trained to 40 bits, right at bit 256"
+    name = "parity"
     inputs, outputs = 2, 2
     rows = 128
     levels, passed, solved = 10, 0.98, 1e-4
@@ -139,7 +138,7 @@ class Recall(Task):
     that it asks for memory alone and not for a short convolution too.
     """
 
-    name, says = "recall", "8 of 16 keys, then asked for each one's value"
+    name = "recall"
     keys, values, pairs = 16, 8, 8
     inputs, outputs = keys + values, values
     solved = 0.01
@@ -161,7 +160,7 @@ class Rows(Task):
     `folder` holds images/mnist.npz. Raises FileNotFoundError where it is not.
     """
 
-    name, says = "rows", "MNIST, 28 rows of 28 pixels"
+    name = "rows"
     inputs, outputs = 28, 10
 
     @staticmethod

@@ -111,6 +111,7 @@ class Training:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        self._climb(done)
         x, target = self.task.draw(self.task.rows, self.data, self.level)
         y = self.network(x)
         loss = self.task.loss(y, target)
@@ -121,9 +122,14 @@ class Training:
         self.steps += 1
         self._note(loss.item(), self.task.accuracy(y.detach(), target))
 
+    def _climb(self, done: float) -> None:
+        """Up one level where the last batches passed; and so that half of the time is spent on the last level."""
+        passed = self.since >= 20 and self.accuracy > self.task.passed
+        level = min(max(self.level + passed, int(2 * done * self.task.levels) + 1), self.task.levels)
+        if level > self.level:
+            self.level, self.since = level, 0
+
     def _note(self, loss: float, accuracy: float) -> None:
-        if self.since >= 20 and self.level < self.task.levels and self.accuracy > self.task.passed:
-            self.level, self.since = self.level + 1, 0
         self.since += 1
         share = max(0.05, 1 / self.since)
         self.loss += share * (loss - self.loss)
