@@ -41,8 +41,10 @@ def small(case: Case, lengths: tuple[int, ...] | None, training: bool) -> Small:
     return Small(cell, x, before, noise, None if lengths is None else torch.tensor(lengths))
 
 
-@pytest.mark.parametrize("lengths", [None, (3, 1, 0)], ids=["whole", "ragged"])
-@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lengths", "training"), [((3, 1, 0), True), (None, False)], ids=["ragged-training", "whole-evaluation"]
+)
 def test_gradients_agree_with_finite_differences(
     case: Case, lengths: tuple[int, ...] | None, training: bool
 ) -> None:
