@@ -43,6 +43,8 @@ NAMES = {
         "RWKV7Block",
         "SLSTMBlock",
     ],
+    "recurra.nn": ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"],
+    "recurra.nn.onnx": ["export", "export_step"],
     "recurra.training": ["Batch", "Outcome", "Problem", "Recipe", "Source", "train"],
 }
 FORECASTER_ARGUMENTS = [

@@ -306,5 +306,9 @@ def test_options_of_one_kind_are_told() -> None:
         recurra.nn.RNN(I, H, nonlinearity="sin")
     with pytest.raises(ValueError, match="proj_size must be 0 or smaller than hidden_size, 5, not 5"):
         recurra.nn.LSTM(I, H, proj_size=H)
+    with pytest.raises(TypeError, match=r"zoneout is a pair, the rates of h and of c, not 0\.1"):
+        recurra.nn.LSTM(I, H, zoneout=0.1)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"zoneout must lie in 0 … 1 exclusive, not 1\.0"):
+        recurra.nn.GRU(I, H, zoneout=1.0)
     with pytest.warns(UserWarning, match="dropout acts between layers, and there is only one"):
         recurra.nn.GRU(I, H, dropout=0.5)

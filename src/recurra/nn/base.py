@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from recurra.nn.weights import reset
+from recurra.nn.weights import MATRICES, Matrices, reset
 from recurra.ops import LayerNorms, Masks
 from recurra.ops.dense.masks import check_rate, draw
 from recurra.ops.random import keep_mask
@@ -115,7 +115,7 @@ class Layers(nn.Module, ABC):
         """Do nothing: parameters are only parameters here; code written for torch.nn calls it."""
 
     @property
-    def all_weights(self) -> list[list[nn.Parameter]]:
+    def all_weights(self) -> list[list[Tensor]]:
         """The parameters of each layer and direction, as torch.nn has them."""
         found = [(*self._matrices(suffix), self._get("weight_hr", suffix)) for suffix in self._suffixes]
         return [[each for each in direction if each is not None] for direction in found]
@@ -146,9 +146,10 @@ class Layers(nn.Module, ABC):
     def _get(self, name: str, suffix: str) -> Any:
         return getattr(self, name + suffix)
 
-    def _matrices(self, suffix: str) -> tuple[Any, ...]:
+    def _matrices(self, suffix: str) -> Matrices:
         """torch.nn's four: of the input and of h, and their biases."""
-        return tuple(self._get(name, suffix) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        ih, hh, bias_ih, bias_hh = (self._get(name, suffix) for name in MATRICES)
+        return ih, hh, bias_ih, bias_hh
 
     def _norms(self, suffix: str) -> LayerNorms | None:
         if not self.layer_norm:

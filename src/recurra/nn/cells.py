@@ -5,12 +5,10 @@ Legend: B rows, I inputs, H units.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from recurra.nn.weights import gru_weights, lstm_weights, reset, rnn_weights
+from recurra.nn.weights import Matrices, gru_weights, lstm_weights, reset, rnn_weights
 from recurra.ops.dense.reference import enter, gru_step, lstm_step, rnn_step
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell"]
@@ -20,6 +18,10 @@ class _Step(nn.Module):
     """The parameters of one step, and the shapes that it takes."""
 
     blocks: int  # of H units, of which the gates consist
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias_ih: Tensor | None
+    bias_hh: Tensor | None
 
     def __init__(
         self,
@@ -51,7 +53,7 @@ class _Step(nn.Module):
         """The options that are not the defaults."""
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
 
-    def _matrices(self) -> tuple[Any, ...]:
+    def _matrices(self) -> Matrices:
         return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
 
     def _states(self, input: Tensor, states: tuple[Tensor, ...] | None, count: int) -> tuple[Tensor, ...]:

@@ -75,9 +75,21 @@ class RNN(_OneState):
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity must be 'tanh' or 'relu', not {nonlinearity!r}")
-        sizes, places = (input_size, hidden_size, num_layers), (device, dtype)
-        varied = (layer_norm, recurrent_dropout, zoneout, generator)
-        super().__init__(*sizes, bias, batch_first, dropout, bidirectional, *places, *varied)
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            device,
+            dtype,
+            layer_norm,
+            recurrent_dropout,
+            zoneout,
+            generator,
+        )
         self.nonlinearity = nonlinearity
 
     def _direction(
@@ -89,9 +101,16 @@ class RNN(_OneState):
         reverse: bool,
         masks: Masks | None,
     ) -> tuple[Tensor, ...]:
-        weights = rnn_weights(*self._matrices(suffix), norms=self._norms(suffix))
-        options = {"nonlinearity": self.nonlinearity, "zoneout": self.zoneout, "masks": masks}
-        return ops.rnn(x, *state, weights, lengths, reverse=reverse, **options)
+        return ops.rnn(
+            x,
+            state[0],
+            rnn_weights(*self._matrices(suffix), self._norms(suffix)),
+            lengths,
+            reverse=reverse,
+            nonlinearity=self.nonlinearity,
+            zoneout=self.zoneout,
+            masks=masks,
+        )
 
 
 class GRU(_OneState):
@@ -132,9 +151,21 @@ class GRU(_OneState):
         zoneout: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> None:
-        sizes, places = (input_size, hidden_size, num_layers), (device, dtype)
-        varied = (layer_norm, recurrent_dropout, zoneout, generator)
-        super().__init__(*sizes, bias, batch_first, dropout, bidirectional, *places, *varied)
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            device,
+            dtype,
+            layer_norm,
+            recurrent_dropout,
+            zoneout,
+            generator,
+        )
         self.reset_after = reset_after
 
     def _direction(
@@ -146,9 +177,16 @@ class GRU(_OneState):
         reverse: bool,
         masks: Masks | None,
     ) -> tuple[Tensor, ...]:
-        weights = gru_weights(*self._matrices(suffix), norms=self._norms(suffix))
-        options = {"reset_after": self.reset_after, "zoneout": self.zoneout, "masks": masks}
-        return ops.gru(x, *state, weights, lengths, reverse=reverse, **options)
+        return ops.gru(
+            x,
+            state[0],
+            gru_weights(*self._matrices(suffix), self._norms(suffix)),
+            lengths,
+            reverse=reverse,
+            reset_after=self.reset_after,
+            zoneout=self.zoneout,
+            masks=masks,
+        )
 
 
 class LSTM(Layers):
@@ -192,9 +230,24 @@ class LSTM(Layers):
         zoneout: tuple[float, float] = (0.0, 0.0),
         generator: torch.Generator | None = None,
     ) -> None:
-        sizes, places = (input_size, hidden_size, num_layers), (device, dtype)
-        varied = (layer_norm, recurrent_dropout, zoneout, generator)
-        super().__init__(*sizes, bias, batch_first, dropout, bidirectional, *places, *varied, proj_size)
+        if not isinstance(zoneout, tuple):
+            raise TypeError(f"an LSTM's zoneout is a pair, the rates of h and of c, not {zoneout!r}")
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            device,
+            dtype,
+            layer_norm,
+            recurrent_dropout,
+            zoneout,
+            generator,
+            proj_size,
+        )
 
     def forward(
         self,
@@ -217,9 +270,10 @@ class LSTM(Layers):
         reverse: bool,
         masks: Masks | None,
     ) -> tuple[Tensor, ...]:
+        h, c = state
         hr = self._get("weight_hr", suffix)
         weights = lstm_weights(*self._matrices(suffix), hr, self._norms(suffix))
-        return ops.lstm(x, *state, weights, lengths, reverse=reverse, zoneout=self.zoneout, masks=masks)
+        return ops.lstm(x, h, c, weights, lengths, reverse=reverse, zoneout=self.zoneout, masks=masks)
 
     def _state_sizes(self) -> dict[str, int]:
         return {"h": self.proj_size or self.hidden_size, "c": self.hidden_size}

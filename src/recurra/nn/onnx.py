@@ -10,6 +10,7 @@ import os
 import secrets
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,16 @@ from recurra.nn.base import Layers
 
 try:
     import onnxruntime  # type: ignore[import-untyped]
-    from onnxscript import opset18 as op
+    import onnxscript
 except ImportError as error:
     raise ImportError(
         "ONNX files need onnx, onnxruntime and onnxscript: pip install 'recurra[onnx]'"
     ) from error
 
 __all__ = ["export", "export_step"]
+
+# Tensors and lists of numbers go in, as torch.onnx hands them over, which its types do not say.
+op: Any = onnxscript.opset18
 
 
 def export(
@@ -59,8 +63,8 @@ def export(
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     first = next(iter(sizes), None)
     more = {name: size + 1 + number for number, (name, size) in enumerate(sizes.items())}
-    for trial in (sizes, more, {**sizes, first: 1}):
-        resized = _each(lambda leaf, axes, trial=trial: _resize(leaf, axes, trial), given, inputs)
+    for trial in (sizes, more, {name: 1 if name == first else size for name, size in sizes.items()}):
+        resized = _each(partial(_resize, trial), given, inputs)
         called = resized[: len(args)], dict(zip(kwargs, resized[len(args) :], strict=True))
         with torch.no_grad():
             expected = state.flatten(module(*called[0], **called[1])).values()
@@ -145,7 +149,7 @@ def _each(
     return state.transform(lambda leaf: function(leaf, next(axes)), given)
 
 
-def _resize(leaf: Tensor, axes: Sequence[str | None], sizes: Mapping[str, int]) -> Tensor:
+def _resize(sizes: Mapping[str, int], leaf: Tensor, axes: Sequence[str | None]) -> Tensor:
     """The tensor with its named axes of these sizes: what is there, over and over."""
     for axis, name in enumerate(axes):
         if name is not None:
@@ -274,7 +278,7 @@ def _lstm(
 
 
 # What stands in the file for recurra's operators (`recurra.ops.dense.opaque`).
-NODES = {
+NODES: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.recurra.rnn.default: _rnn,
     torch.ops.recurra.gru.default: _gru,
     torch.ops.recurra.lstm.default: _lstm,

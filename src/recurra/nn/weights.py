@@ -7,7 +7,10 @@ from torch import Tensor, nn
 
 from recurra.ops import GRUWeights, LayerNorms, LSTMWeights, RNNWeights
 
-__all__ = ["gru_weights", "lstm_weights", "reset", "rnn_weights"]
+__all__ = ["MATRICES", "Matrices", "gru_weights", "lstm_weights", "reset", "rnn_weights"]
+
+MATRICES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+Matrices = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
 
 
 def rnn_weights(
