@@ -45,9 +45,7 @@ def ways(kind: str, rows: int, units: int, steps: int) -> dict[str, Callable[[],
 
 def main() -> None:
     """Print the table."""
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads; training steps, median and fastest, × of the medians"
-    )
+    print(f"torch {torch.__version__}, threads: {torch.get_num_threads()}; median, fastest, × of the medians")
     for kind in ("LSTM", "GRU"):
         for rows, units, steps, rounds in SIZES:
             torch.manual_seed(0)
