@@ -29,7 +29,9 @@ CELLS: dict[str, Callable[..., Cell]] = {
     "GRU": cells.GRU,
     "SLSTM": cells.SLSTM,
     "MinGRU": cells.MinGRU,
-    "LRU": cells.LRU,
+    "LRU": partial(
+        cells.LRU, r_min=0.9, r_max=0.999, max_phase=math.pi / 10
+    ),  # its paper's, for long memories
     "MLSTM": cells.MLSTM,
     "GatedDeltaNet": cells.GatedDeltaNet,
     "RWKV7": cells.RWKV7,
