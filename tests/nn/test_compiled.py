@@ -61,8 +61,9 @@ def test_a_compiled_projection_gives_the_same(lengths: Tensor | None) -> None:
     assert_same(made("LSTM", proj_size=2, bidirectional=True), lengths)
 
 
-# torch itself uses torch.jit where inductor is first imported.
+# torch itself uses torch.jit where inductor is first imported, and distutils where it first calls the compiler.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The distutils package is deprecated:DeprecationWarning")
 @pytest.mark.slow
 @every_kind
 @ragged
