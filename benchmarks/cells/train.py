@@ -29,9 +29,8 @@ CELLS: dict[str, Callable[..., Cell]] = {
     "GRU": cells.GRU,
     "SLSTM": cells.SLSTM,
     "MinGRU": cells.MinGRU,
-    "LRU": partial(
-        cells.LRU, r_min=0.9, r_max=0.999, max_phase=math.pi / 10
-    ),  # its paper's, for long memories
+    # Long memories and slow waves, which its paper asks for where sequences are long (section 3.4).
+    "LRU": partial(cells.LRU, r_min=0.9, r_max=0.999, max_phase=math.pi / 10),
     "MLSTM": cells.MLSTM,
     "GatedDeltaNet": cells.GatedDeltaNet,
     "RWKV7": cells.RWKV7,
