@@ -93,3 +93,15 @@ def network_for(panel: Panel, *, seed: int = 0, scale: float = 1.0, **changes: A
         for parameter in network.parameters():
             parameter.mul_(scale)
     return network.eval()
+
+
+def numbers(table: pl.DataFrame) -> np.ndarray[Any, Any]:
+    return table.drop("unique_id", "ds").to_numpy()
+
+
+def assert_sound(table: pl.DataFrame, *, nonnegative: bool = True) -> None:
+    quantiles = table.select(pl.col("^q.*$")).to_numpy()
+    assert np.isfinite(numbers(table)).all()
+    assert (np.diff(quantiles) >= 0).all()
+    if nonnegative:
+        assert numbers(table).min() >= 0

@@ -1,10 +1,7 @@
+"""What a forecaster answers: forecasts, paths, plans; and what its model depends on."""
+
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +13,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_shop import HORIZON, frame_of, panel_of, sales, shop, tiny
+from small_shop import HORIZON, assert_sound, frame_of, numbers, panel_of, sales, shop, tiny
 
 from recurra.cells import CELLS
 from recurra.errors import InputError, NotFittedError, RecurraError, UsageError
-from recurra.forecasting import forecaster as module
 from recurra.forecasting.data import Panel
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import QUANTILES
 from recurra.forecasting.forecaster import Forecaster
-from recurra.forecasting.windows import Windows
-from recurra.training import Recipe
 
 COLUMNS = ["unique_id", "ds", "mean", *(f"q{level:g}" for level in QUANTILES)]
-
-
-def numbers(table: pl.DataFrame) -> np.ndarray[Any, Any]:
-    return table.drop("unique_id", "ds").to_numpy()
-
-
-def assert_sound(table: pl.DataFrame, *, nonnegative: bool = True) -> None:
-    quantiles = table.select(pl.col("^q.*$")).to_numpy()
-    assert np.isfinite(numbers(table)).all()
-    assert (np.diff(quantiles) >= 0).all()
-    if nonnegative:
-        assert numbers(table).min() >= 0
 
 
 # What comes out
@@ -355,240 +337,3 @@ def test_an_unknown_item_is_forecast_like_any_other(fitted: Forecaster, small_pa
     width = (table["q0.9"] - table["q0.1"]).to_numpy()
     assert (width > 0.2 * (fitted.predict()["q0.9"] - fitted.predict()["q0.1"]).to_numpy()).all()
     assert not np.allclose(numbers(table), numbers(fitted.predict()))
-
-
-# What is refused
-
-
-def test_nothing_works_before_fit(tmp_path: Path) -> None:
-    model = tiny()
-    for verb in (
-        model.predict,
-        model.simulate,
-        model.forecast,
-        model.training_facts,
-        partial(model.save, tmp_path / "m"),
-    ):
-        with pytest.raises(NotFittedError, match="not fitted yet"):
-            verb()
-    with pytest.raises(NotFittedError):
-        model.plan_stock(lead_time=1)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"horizon": 0}, {"horizon": 2.5}, {"horizon": True}, {"horizon": 10**9}, {"horizon": "week"},
-        {"hidden_size": 10**9}, {"layers": 0}, {"layers": 10**6}, {"embedding_size": -1}, {"batch_size": 0},
-        {"dropout": 1.0}, {"dropout": -0.1}, {"dropout": "half"}, {"dropout": float("nan")},
-        {"cell": "lstn"}, {"cell": 7}, {"steps": 0}, {"steps": 1.5}, {"learning_rate": 0.0}, {"learning_rate": "fast"},
-        {"patience": 0}, {"seed": -1}, {"seed": "x"}, {"frequency": "fortnightly"}, {"frequency": 7},
-        {"date_format": 7}, {"columns": ["a"]}, {"negative": "drop"}, {"cancellations": 1},
-    ],
-)  # fmt: skip
-def test_arguments_out_of_range_are_refused(wrong: dict[str, Any], small_panel: Panel) -> None:
-    with pytest.raises(UsageError):
-        tiny(**wrong).fit(frame_of(small_panel))
-
-
-def test_data_of_another_frequency_are_refused(fitted: Forecaster) -> None:
-    with pytest.raises(InputError, match="the data are weekly, the model was trained on daily data"):
-        fitted.predict(panel_of(sales(2, 20), frequency="weekly"))
-
-
-def test_histories_that_are_too_short(fitted: Forecaster) -> None:
-    one_row = pl.DataFrame({"unique_id": ["a"], "ds": ["2023-01-02"], "y": [1]})
-    one_date = pl.DataFrame({"unique_id": ["a", "b"], "ds": ["2023-01-02"] * 2, "y": [1, 2]})
-    for frame in (one_row, one_date):
-        for verb in (tiny().fit, fitted.predict):
-            with pytest.raises(InputError, match="at least two"):
-                verb(frame)
-    with pytest.raises(UsageError, match=r"horizon of 5 periods is longer than the history.*at most 3"):
-        tiny().fit(panel_of(sales(2, 4)))
-    for length in (6, 14):  # too short to hold anything out, but enough
-        model = tiny(steps=2).fit(panel_of(sales(2, length)))
-        assert model.outcome_.best_loss is None
-        assert_sound(model.predict())
-
-
-def test_a_frame_shorter_than_the_horizon_can_be_forecast(fitted: Forecaster) -> None:
-    table = fitted.predict(panel_of(sales(2, 2)))
-    assert_sound(table)
-    assert table.height == 2 * HORIZON
-
-
-@pytest.mark.parametrize("value", [0.0, 7.0])
-def test_constant_series(value: float) -> None:
-    model = tiny(steps=150, learning_rate=0.02).fit(panel_of(np.full((3, 40), value)))
-    table = model.predict()
-    assert_sound(table)
-    np.testing.assert_allclose(table["q0.5"], value, atol=1.0)
-    assert model.plan_stock(lead_time=1, review=1).frame.height == 3
-
-
-def test_a_single_series() -> None:
-    model = tiny().fit(panel_of(sales(1, 40)))
-    assert model.predict().height == HORIZON
-    assert model.copula_.shared == 0.0
-
-
-def test_negative_sales_can_be_kept(small_panel: Panel) -> None:
-    frame = frame_of(small_panel).with_columns(pl.col("y") - 30)
-    kept, floored = tiny(negative="keep").fit(frame), tiny().fit(frame)
-    assert kept.predict()["q0.1"].min() < 0
-    assert floored.predict()["q0.1"].min() >= 0
-
-
-# Stopping and going on
-
-
-class Killed(BaseException):
-    """Nothing handles it, as nothing handles SIGKILL."""
-
-
-def dying(at: int, error: type[BaseException]) -> Any:
-    """A `Windows.next` that raises at its `at`-th call."""
-    original, calls = Windows.next, iter(range(1, 10**6))
-
-    def following(self: Windows) -> Any:
-        if next(calls) == at:
-            raise error
-        return original(self)
-
-    return following
-
-
-def test_max_seconds_ends_the_training(small_panel: Panel) -> None:
-    model = tiny(steps=100_000, patience=None).fit(small_panel, max_seconds=0.2)
-    assert model.outcome_.stopped == "time"
-    assert 0 < model.outcome_.steps < 100_000
-    assert_sound(model.predict())
-
-
-def test_patience_ends_the_training() -> None:
-    noise = np.random.default_rng(0).poisson(5, (4, 60))
-    model = tiny(steps=5000, patience=1, learning_rate=0.1).fit(panel_of(noise))
-    assert model.outcome_.stopped == "patience"
-    assert model.outcome_.best_loss is not None
-
-
-@pytest.mark.parametrize("at", [1, 4])
-def test_an_interrupted_fit_keeps_a_usable_model(
-    small_panel: Panel, at: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Windows, "next", dying(at, KeyboardInterrupt))
-    model = tiny().fit(small_panel)
-    assert model.outcome_.stopped == "interrupted"
-    assert model.outcome_.steps == at - 1
-    assert_sound(model.predict())
-    assert model.simulate(2).height == 6 * 2 * HORIZON
-
-
-def test_an_interruption_behind_the_training_leaves_no_half_model(
-    small_panel: Panel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*_: Any) -> Any:
-        raise KeyboardInterrupt
-
-    model = tiny()
-    monkeypatch.setattr(module, "fit_copula", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(small_panel)
-    with pytest.raises(NotFittedError):
-        model.predict()
-
-
-@pytest.fixture
-def _checkpoint_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "Recipe", partial(Recipe, checkpoint_seconds=0))
-
-
-@pytest.mark.usefixtures("_checkpoint_each_step")
-@pytest.mark.parametrize("at", [1, 2, 27])
-def test_a_killed_fit_goes_on_to_the_same_model(
-    small_panel: Panel, tmp_path: Path, at: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    arguments = {"steps": 30, "dropout": 0.3, "layers": 2}
-    whole = tiny(**arguments).fit(small_panel)
-    with monkeypatch.context() as patch:
-        patch.setattr(Windows, "next", dying(at, Killed))
-        with pytest.raises(Killed):
-            tiny(**arguments).fit(small_panel, checkpoint=tmp_path / "run")
-    model = tiny(**arguments).fit(small_panel, checkpoint=tmp_path / "run")
-    assert model.outcome_.steps == 30
-    assert model.predict().equals(whole.predict())
-    assert model.simulate(5).equals(whole.simulate(5))
-    assert model.outcome_.best_loss == whole.outcome_.best_loss
-
-
-@pytest.mark.usefixtures("_checkpoint_each_step")
-def test_a_fit_that_had_ended_is_not_done_again(
-    small_panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = tiny().fit(small_panel, checkpoint=tmp_path)
-    monkeypatch.setattr(Windows, "next", dying(1, AssertionError))
-    again = tiny().fit(small_panel, checkpoint=str(tmp_path))
-    assert again.predict().equals(first.predict())
-    for other, data in (
-        (tiny(seed=1), small_panel),
-        (tiny(hidden_size=9), small_panel),
-        (tiny(), shop(seed=1)),
-    ):
-        with pytest.raises(
-            UsageError,
-            match=r"of a training with other data or another network.*6 daily series to .*another folder",
-        ):
-            other.fit(data, checkpoint=tmp_path)
-
-
-SCRIPT = """
-import os, signal, sys
-from functools import partial
-sys.path.insert(0, {tests!r})
-import torch
-from small_shop import shop, tiny
-from recurra.forecasting import forecaster
-from recurra.forecasting.windows import Windows
-from recurra.training import Recipe
-torch.set_num_threads(1)
-forecaster.Recipe = partial(Recipe, checkpoint_seconds=0)
-following, calls = Windows.next, iter(range(1000))
-def dying(self):
-    if next(calls) == 17:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return following(self)
-Windows.next = dying
-tiny(steps=30).fit(shop(), checkpoint={folder!r})
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system kills otherwise")
-@pytest.mark.usefixtures("_checkpoint_each_step")
-def test_a_fit_whose_process_was_killed_goes_on_to_the_same_model(tmp_path: Path) -> None:
-    script = SCRIPT.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
-    source = Path(module.__file__).parents[2]
-    environment = os.environ | {"PYTHONPATH": str(source)}
-    ended = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
-    assert ended.returncode == -signal.SIGKILL
-    model = tiny(steps=30).fit(shop(), checkpoint=tmp_path)
-    assert model.predict().equals(tiny(steps=30).fit(shop()).predict())
-
-
-# Learning
-
-
-@pytest.mark.slow
-def test_it_learns_what_weekdays_of_the_past_do_not_tell() -> None:
-    """Every item has the same week, and a level that wanders off from where it was weeks ago."""
-    from recurra.forecasting.backtest import backtest
-
-    rng = np.random.default_rng(0)
-    level = 20 * np.exp(rng.normal(0, 0.1, (24, 220)).cumsum(1))
-    week = np.array([1, 1, 1, 1, 2, 3, 0.2])[np.arange(220) % 7]
-    arguments = {"hidden_size": 24, "batch_size": 24, "steps": 400, "learning_rate": 0.01, "patience": None}
-    model = tiny(horizon=7, dropout=0.0, **arguments)
-    sales = panel_of(rng.poisson(level * week))
-    ours, phases, naive = (score.weighted_quantile_loss for score in backtest(model, sales, origins=3).scores)
-    assert ours < 0.7 * phases
-    assert ours < 0.9 * naive
