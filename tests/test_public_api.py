@@ -15,16 +15,17 @@ import recurra
 from recurra import Forecaster, StockPlan
 
 
-def documented_cells() -> list[str]:
-    """The names in the docs' table of cells: a cell's line there is what makes it public."""
+def documented(title: str) -> list[str]:
+    """The names in a table of docs/extending.md: a cell's or a block's line there is what makes it public."""
     page = (Path(__file__).parents[1] / "docs/extending.md").read_text(encoding="utf-8")
-    return re.findall(r"^\| `(\w+)` \|", page.partition("\n# The cells\n")[2], flags=re.MULTILINE)
+    section = page.partition(f"\n# {title}\n")[2].partition("\n# ")[0]
+    return re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE)
 
 
 NAMES = {
     "recurra": ["Forecaster", "StockPlan", "__version__", "load"],
     "recurra.cell": ["Cell", "LinearCell", "MemoryCell", "Terms", "Windowed"],
-    "recurra.cells": ["CELLS", *documented_cells()],
+    "recurra.cells": ["CELLS", *documented("The cells")],
     "recurra.errors": [
         "InputError",
         "MissingExtraError",
@@ -35,14 +36,7 @@ NAMES = {
     ],
     "recurra.forecasting": ["Forecaster", "StockPlan"],
     "recurra.networks": ["Recurrent"],
-    "recurra.networks.blocks": [
-        "BLOCKS",
-        "GatedDeltaNetBlock",
-        "GriffinBlock",
-        "MLSTMBlock",
-        "RWKV7Block",
-        "SLSTMBlock",
-    ],
+    "recurra.networks.blocks": ["BLOCKS", *documented("The blocks")],
     "recurra.nn": ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"],
     "recurra.nn.onnx": ["export", "export_step"],
     "recurra.training": ["Batch", "Outcome", "Problem", "Recipe", "Source", "train"],
