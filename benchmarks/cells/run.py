@@ -1,6 +1,6 @@
 """Which cell for what: nine cells on five tasks, in one network of one size, for the same time at most.
 
-    python benchmarks/cells/run.py [--cells LSTM,GRU] [--tasks parity] [--seconds 90] [--seed 0,1,2] [--workers 2]
+    python benchmarks/cells/run.py [--cells LSTM,GRU] [--tasks parity] [--seconds 60] [--seed 0,1,2] [--workers 2]
                                    [--rate 0.01] [--json FILE] [--quick]
     python benchmarks/cells/run.py --table FILE
 
@@ -40,7 +40,7 @@ def main() -> None:
     cells, tasks = list(CELLS), [task.name for task in TASKS]
     parser.add_argument("--cells", type=_some_of(cells), default=cells)
     parser.add_argument("--tasks", type=_some_of(tasks), default=tasks)
-    parser.add_argument("--seconds", type=float, default=90.0)
+    parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=lambda text: [int(seed) for seed in text.split(",")], default=[0])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rate", type=float, default=RATE)
