@@ -89,9 +89,9 @@ def complex_scan(a: Tensor, b: Tensor, h0: Tensor, lengths: Tensor | None = None
             f"and {tuple(h0.shape)}"
         )
     lengths = ragged.check(lengths, a)
-    one = torch.stack([torch.ones_like(a[..., 0]), torch.zeros_like(a[..., 0])], -1)
     if lengths is not None:
         valid = ragged.valid(lengths, a.shape[1]).reshape(*a.shape[:2], 1, 1)
+        one = torch.stack([torch.ones_like(a[..., 0]), torch.zeros_like(a[..., 0])], -1)
         a, b = torch.where(valid, a, one), torch.where(valid, b, 0.0)
     return diagonal_reference.complex_scan(a, b, h0)
 
