@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -19,8 +19,11 @@ h = ops.linear_scan(torch.full((1, 3, 1), 2.0), torch.ones(1, 3, 1), torch.ones(
 print(recurra.__file__, ops.native_available(), h.flatten().tolist())
 """
 
+# Asked by their metadata: even looking for the module pip makes setuptools leave distutils to Python (its
+# _distutils_hack), and the next `import setuptools` of this process, torch's inductor's, then stops.
+INSTALLED = {distribution.name for distribution in distributions()}
 needs_build_tools = pytest.mark.skipif(
-    not all(find_spec(name) for name in ("pip", "scikit_build_core", "nanobind")),
+    not {"pip", "scikit-build-core", "nanobind"} <= {name.replace("_", "-") for name in INSTALLED},
     reason="building needs pip, scikit-build-core and nanobind in this environment",
 )
 
