@@ -37,7 +37,9 @@ def _scan(a: Tensor, b: Tensor, h0: Tensor, reverse: bool) -> Tensor:
     if _native is None:
         raise RuntimeError("recurra's extension was not built; use recurra.ops.linear_scan, which falls back")
     out = torch.empty(b.shape, dtype=b.dtype)
-    _native.linear_scan(a.contiguous(), b.contiguous(), h0.contiguous(), out, reverse)
+    _native.linear_scan(
+        a.contiguous(), b.contiguous(), h0.contiguous(), out, reverse, torch.get_num_threads()
+    )
     return out
 
 
