@@ -15,7 +15,10 @@
 
 namespace recurra::RECURRA_VARIANT {
 
-#if defined(__AVX512F__)
+#if defined(RECURRA_WIDTH)  // for tests: the compiler makes such vectors of several of the processor's
+constexpr int W = RECURRA_WIDTH;
+constexpr int REGISTERS = 32;
+#elif defined(__AVX512F__)
 constexpr int W = 16;         // numbers in a vector
 constexpr int REGISTERS = 32;  // vectors that the processor holds
 #elif defined(__AVX2__)
@@ -56,8 +59,8 @@ RECURRA_INLINE Vec clamp(Vec x, float low, float high) {
 // e^x to about 1 ulp (Cephes' expf); 0 at and below -87.3, 2.4e38 above 88.3.
 RECURRA_INLINE Vec exp(Vec x) {
     const Vec bounded = clamp(x, -87.3f, 88.3f);
-    const Vec shifted = bounded * 1.44269504088896341f + 12582912.0f;  // 1.5 · 2²³: the sum has no fraction left
-    const Vec n = shifted - 12582912.0f;
+    const Vec shifted = bounded * 1.44269504088896341f + 12583039.0f;  // 1.5 · 2²³ + 127: the sum has no fraction left
+    const Vec n = shifted - 12583039.0f;
     const Vec r = (bounded - n * 0.693359375f) + n * 2.12194440e-4f;
     Vec p = splat(1.9875691500e-4f);
     p = p * r + 1.3981999507e-3f;
@@ -66,9 +69,8 @@ RECURRA_INLINE Vec exp(Vec x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * (r * r) + (r + 1.0f);
-    // shifted's low bits are n: the bit pattern moved up by 23 is 2ⁿ's exponent, to be added to p's own.
-    const Ints exponent = reinterpret_cast<Ints>(shifted) << 23;
-    return reinterpret_cast<Vec>(reinterpret_cast<Ints>(p) + exponent);
+    // shifted's low bits are n + 127: moved up by 23 they are 2ⁿ. A product, so that NaN of any payload stays NaN.
+    return p * reinterpret_cast<Vec>(reinterpret_cast<Ints>(shifted) << 23);
 }
 
 RECURRA_INLINE Vec sigmoid(Vec x) { return 1.0f / (1.0f + exp(-x)); }

@@ -1,6 +1,9 @@
 #include "threads.hpp"
 
-#ifdef _OPENMP
+#if defined(RECURRA_STD_THREADS)
+#include <thread>
+#include <vector>
+#elif defined(_OPENMP)
 #include <omp.h>
 #endif
 #if defined(__unix__) || defined(__APPLE__)
@@ -41,7 +44,15 @@ void Barrier::pause(int spins) {
 
 void run_team(int threads, Body body, void* context) {
     if (threads > 1 && !forked.load()) {
-#ifdef _OPENMP
+#if defined(RECURRA_STD_THREADS)
+        Barrier barrier(threads);
+        std::vector<std::thread> others;
+        for (int each = 1; each < threads; ++each)
+            others.emplace_back([&, each] { body(context, each, threads, barrier); });
+        body(context, 0, threads, barrier);
+        for (std::thread& each : others) each.join();
+        return;
+#elif defined(_OPENMP)
         a_team_has_run.store(true);
         Barrier barrier(1);
 #pragma omp parallel num_threads(threads)
