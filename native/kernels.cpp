@@ -1,4 +1,5 @@
 // Compiled once for each variant, with RECURRA_VARIANT its name and the compiler's flags for its instructions.
+#include "dense.hpp"
 #include "kernels.hpp"
 #include "scan.hpp"
 
@@ -8,6 +9,6 @@
 namespace recurra::RECURRA_VARIANT {
 
 extern const Kernels table;
-const Kernels table = {NAME(RECURRA_VARIANT), W, &scan<float>, &scan<double>};
+const Kernels table = {NAME(RECURRA_VARIANT), W, &scan<float>, &scan<double>, &dense_forward, &dense_backward};
 
 }  // namespace recurra::RECURRA_VARIANT

@@ -5,22 +5,72 @@
 
 namespace recurra {
 
-// h_t = a_t ⊙ h_{t-1} + b_t; a, b, out are (rows, steps, units), h0 is (rows, units). With `reverse` time runs from the last step
-// to the first and h0 stands behind the last. `out` overlaps none of the others. NaN stays within its own unit.
+// Where a and b come from (native/scan_cells.hpp).
+enum class ScanCell { linear, steady, complex, steady_complex, min_gru, min_lstm, qrnn, sru, rg_lru };
+
+// A diagonal recurrence h_t = a_t ⊙ h_{t-1} + b_t over whole sequences, with the arithmetic that makes a and b before it and the
+// output y after it. Complex numbers are pairs, counted as two units. Real cells other than `linear` and `steady` are float32 only.
+// NaN stays within its own unit (its own pair), and what enters past a row's length is not read.
 template <typename Number>
 struct Scan {
-    const Number *a, *b, *h0;
-    Number* out;
-    long rows, steps, units;
-    bool reverse;
+    ScanCell cell;
     int threads;
+    bool holds;  // y repeats h past a row's length; else it is zero there
+    long rows, steps, units;
+    long stride;           // from one step to the next in `in` and `gin`, and from one row's end to the next row's start
+    const long* lengths;   // (rows,), each 0 … steps; or null
+    const Number* in[4];   // what enters, as many as the cell has: (rows, steps, units)
+    const Number* shared;  // (units,): what is the same at every step, where the cell has that
+    const Number* h0;      // (rows, units)
+    Number* y;             // (rows, steps, units)
+    Number* h;             // as y, where that is not h; null where no gradients are wanted. Past a row's length nothing is written
+    Number* last;          // (rows, units), each row's last h; or null
+
+    // The backward pass, with `h` as the forward pass left it (or y), in …
+    const Number* gy;     // (rows, steps, units)
+    const Number* glast;  // (rows, units), or null: zero
+    // … and out.
+    Number* gin[4];
+    Number* gshared;  // (rows, units), to be added up
+    Number* gh0;      // (rows, units)
+};
+
+enum class DenseCell { elman, lstm, gru };
+
+// A whole sequence of an Elman, LSTM or GRU layer. `width` is H and `units` H filled up with zeros to a multiple of twice the vectors'
+// width. Every array of steps is (N, · units): the rows of each step one after another, step by step; N is rows × steps, or the sum of
+// `counts` for rows of different lengths, which then stand in the order of their lengths, the longest first.
+struct Dense {
+    DenseCell cell;
+    bool relu;     // Elman's nonlinearity; else tanh
+    bool reverse;  // time runs from each row's last step to its first
+    bool keep;     // a backward pass is to come
+    int threads;
+    long rows, steps, width, units;
+    const long *counts, *offsets;  // (steps,): how many rows a step has, and its first row of N; both null where all rows are whole
+    const float* weight;           // (gates · width, width): h's matrix
+    const float* bias_hn;          // GRU: (units,), stands inside the reset gate's product
+    const float *h0, *c0;          // (rows, units); c0 LSTM only. Without `keep`, cn holds c0 at first
+    float* panel;                  // room for gates · units · units numbers
+    float* gates;  // (N, gates · units): in: x's part of the gates, biases included; out, with `keep`: the gates
+    float* y;      // (N, units)
+    float* kept;   // (N, units), with `keep`: LSTM's c, or what h adds to GRU's candidate
+    float *hn, *cn;  // (rows, units): after each row's last step
+
+    // The backward pass: with what the forward pass left, in …
+    const float* gy;  // (N, units)
+    float *dh, *dc;   // (rows, units): in: the gradients of hn and cn; out: those of h0 and c0
+    // … and out: (N, gates · units); GRU's is (N, 4 · units): n, r, u, n·r, of which the first three belong to x's part, the last to h's.
+    float* dgates;
 };
 
 struct Kernels {
     const char* name;
     int width;  // float32 numbers in a vector
-    void (*scan)(const Scan<float>&);
-    void (*scan_double)(const Scan<double>&);
+    void (*scan)(const Scan<float>&, bool backward);
+    void (*scan_double)(const Scan<double>&, bool backward);
+    void (*dense_forward)(const Dense&);
+    void (*dense_backward)(const Dense&);
 };
 
 // The variant in use: the best that this processor runs, or the one that the environment variable RECURRA_SIMD names.
