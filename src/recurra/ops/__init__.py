@@ -1,8 +1,9 @@
 """The recurrences as pure functions, and the one table that says which code runs them.
 
-Each operation has a reference (plain torch, the definition, always there) and a fast path, taken where it
-fits. The environment variable RECURRA_OPS may say `reference`, to take the fast path nowhere, or `native`, to
-have an error where the extension is missing.
+Each operation has a reference (plain torch, the definition, always there) and faster paths: `native`, recurra's
+extension, and `torch`, torch's own kernels. The first that fits is taken. The environment variable RECURRA_OPS may say
+`reference` or `torch`, to go without those before it, or `native`, to have an error where the extension is missing and
+to have the extension also where torch's kernels are faster.
 
 Legend: B rows, T steps, I inputs, H or D units; `lengths` (B,), each 0 … T, or None where all rows are whole.
 """
@@ -11,20 +12,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from recurra.ops import ragged
+from recurra.ops import native, ragged
+from recurra.ops.dense import aten as dense_aten
 from recurra.ops.dense import cpu as dense_cpu
 from recurra.ops.dense import opaque
 from recurra.ops.dense import reference as dense_reference
 from recurra.ops.dense.masks import Masks
+from recurra.ops.dense.order import in_order
 from recurra.ops.dense.reference import GRUWeights, LayerNorms, LSTMWeights, RNNWeights
 from recurra.ops.diagonal import cpu as diagonal_cpu
 from recurra.ops.diagonal import reference as diagonal_reference
+from recurra.ops.diagonal.reference import GATES
 from recurra.ops.memory import chunked as memory_chunked
 from recurra.ops.memory import reference as memory_reference
 
@@ -34,9 +39,10 @@ __all__ = [
     "LSTMWeights",
     "LayerNorms",
     "Masks",
-    "Paths",
+    "Path",
     "RNNWeights",
     "complex_scan",
+    "gated_scan",
     "gru",
     "linear_scan",
     "lstm",
@@ -47,53 +53,90 @@ __all__ = [
 ]
 
 
-class Paths(NamedTuple):
-    """The two ways to run an operation, and where the fast one may be taken, by its first argument."""
+class Path(NamedTuple):
+    """One way to run an operation: what is called, and whether it may be, both with the operation's arguments."""
 
-    reference: Callable[..., Any]
-    fast: Callable[..., Any]
-    fits: Callable[[Tensor], bool]
+    kind: str
+    run: Callable[..., Any]
+    fits: Callable[..., bool]
 
 
 def native_available() -> bool:
     """Whether the compiled extension is there; without it everything runs, slower, on the reference."""
-    return diagonal_cpu.available()
+    return native.available()
 
 
 def linear_scan(a: Tensor, b: Tensor, h0: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """h_t = a_t ⊙ h_{t-1} + b_t for a, b (B, T, D) and h0 (B, D); returns every h_t, (B, T, D).
+    """h_t = a_t ⊙ h_{t-1} + b_t for b (B, T, D), h0 (B, D) and a (B, T, D), or (D,) where it is the same at every step.
 
-    Past a row's length its h stays. Raises ValueError for shapes, types or lengths that do not fit together.
+    Returns every h_t, (B, T, D); past a row's length its h stays. bfloat16 and float16 are computed in float32. Raises
+    ValueError for shapes, types or lengths that do not fit together.
     """
-    if a.dim() != 3 or a.shape != b.shape or h0.shape != (a.shape[0], a.shape[2]):
+    if b.dim() != 3 or a.shape not in (b.shape, b.shape[2:]) or h0.shape != (b.shape[0], b.shape[2]):
         raise ValueError(
-            f"linear_scan takes a and b (B, T, D) and h0 (B, D), not {tuple(a.shape)}, {tuple(b.shape)} "
+            f"linear_scan takes a and b (B, T, D), or a (D,), and h0 (B, D), not {tuple(a.shape)}, {tuple(b.shape)} "
             f"and {tuple(h0.shape)}"
         )
-    if not a.dtype == b.dtype == h0.dtype:
-        raise ValueError(f"linear_scan takes one type of number, not {a.dtype}, {b.dtype} and {h0.dtype}")
-    lengths = ragged.check(lengths, a)
-    result: Tensor = _path("linear_scan", a)(ragged.fill(a, lengths, 1.0), ragged.fill(b, lengths), h0)
-    return result
+    return _scan("linear_scan", a, b, h0, lengths)
 
 
 def complex_scan(a: Tensor, b: Tensor, h0: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """h_t = a_t h_{t-1} + b_t in complex numbers, stored as real pairs: a, b (B, T, D, 2), h0 (B, D, 2).
+    """As `linear_scan`, of complex numbers as real pairs: b (B, T, D, 2), h0 (B, D, 2), a (B, T, D, 2) or (D, 2).
 
-    Returns every h_t, (B, T, D, 2); past a row's length its h stays. Raises ValueError for shapes or lengths that do
-    not fit together.
+    Returns every h_t, (B, T, D, 2); past a row's length its h stays. Raises ValueError for shapes, types or lengths
+    that do not fit together.
     """
-    if a.dim() != 4 or a.shape != b.shape or h0.shape != (a.shape[0], *a.shape[2:]) or a.shape[3] != 2:
+    fits = b.dim() == 4 and a.shape in (b.shape, b.shape[2:]) and h0.shape == (b.shape[0], *b.shape[2:])
+    if not fits or b.shape[3] != 2:
         raise ValueError(
-            f"complex_scan takes a and b (B, T, D, 2) and h0 (B, D, 2), not {tuple(a.shape)}, {tuple(b.shape)} "
-            f"and {tuple(h0.shape)}"
+            f"complex_scan takes a and b (B, T, D, 2), or a (D, 2), and h0 (B, D, 2), not {tuple(a.shape)}, "
+            f"{tuple(b.shape)} and {tuple(h0.shape)}"
         )
-    lengths = ragged.check(lengths, a)
-    if lengths is not None:
-        valid = ragged.valid(lengths, a.shape[1]).reshape(*a.shape[:2], 1, 1)
-        one = torch.stack([torch.ones_like(a[..., 0]), torch.zeros_like(a[..., 0])], -1)
-        a, b = torch.where(valid, a, one), torch.where(valid, b, 0.0)
-    return diagonal_reference.complex_scan(a, b, h0)
+    return _scan("complex_scan", a, b, h0, lengths)
+
+
+def gated_scan(
+    gates: str, z: Tensor, h0: Tensor, shared: Tensor | None = None, lengths: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """A linear scan from h0 (B, D) with the arithmetic of a cell around it, `gates` of `diagonal.reference.GATES`.
+
+    z (B, T, G) is what enters, block after block, `shared` (D,) what the cell has the same at every step. Returns the
+    outputs (B, T, D), zero past a row's length, and each row's last h. bfloat16 and float16 are computed in float32.
+    Raises ValueError for gates, shapes, types or lengths that do not fit together.
+    """
+    if gates not in GATES:
+        raise ValueError(f"gates must be one of {', '.join(GATES)}, not {gates!r}")
+    blocks, units = GATES[gates].blocks, h0.shape[-1]
+    if h0.dim() != 2 or z.dim() != 3 or z.shape[::2] != (h0.shape[0], blocks * units):
+        raise ValueError(
+            f"gated_scan of {gates} takes z (B, T, {blocks} D) and h0 (B, D), not {tuple(z.shape)} and "
+            f"{tuple(h0.shape)}"
+        )
+    if shared is not None and shared.shape != (units,):
+        raise ValueError(f"gated_scan takes shared (D,), not {tuple(shared.shape)}")
+    _one_type("gated_scan", *(each for each in (z, h0, shared) if each is not None))
+    lengths = ragged.check(lengths, z)
+    if z.dtype in _HALVES:
+        y, last = gated_scan(
+            gates, z.float(), h0.float(), None if shared is None else shared.float(), lengths
+        )
+        return y.to(z.dtype), last.to(z.dtype)
+    found: tuple[Tensor, Tensor] = _run("gated_scan", gates, z, h0, shared, lengths)
+    return found
+
+
+def _scan(name: str, a: Tensor, b: Tensor, h0: Tensor, lengths: Tensor | None) -> Tensor:
+    _one_type(name, a, b, h0)
+    lengths = ragged.check(lengths, b)
+    if b.dtype in _HALVES:
+        return _scan(name, a.float(), b.float(), h0.float(), lengths).to(b.dtype)
+    found: Tensor = _run(name, a, b, h0, lengths)
+    return found
+
+
+def _one_type(name: str, *tensors: Tensor) -> None:
+    if len({each.dtype for each in tensors}) > 1:
+        raise ValueError(f"{name} takes one type of number, not {', '.join(str(each.dtype) for each in tensors)}")
 
 
 def memory(
@@ -122,7 +165,7 @@ def memory(
     lengths = ragged.check(lengths, q)
     q, k, v, log_w = (ragged.fill(x, lengths) for x in (q, k, v, log_w))
     a, b = (None if x is None else ragged.fill(x, lengths) for x in (a, b))
-    o, s = _path("memory", q)(q, k, v, log_w, a, b, s0)
+    o, s = _run("memory", q, k, v, log_w, a, b, s0)
     return ragged.fill(o, lengths), s
 
 
@@ -146,14 +189,11 @@ def rnn(
         raise ValueError(f"nonlinearity must be 'tanh' or 'relu', not {nonlinearity!r}")
     plain = weights.norms is None and masks is None and zoneout == 0.0
     if plain and _one_operator():
-        found: tuple[Tensor, Tensor] = _rnn(x, h0, *weights[:3], lengths, reverse, nonlinearity)
-        return found
-    x, mask, lengths = _entering(x, lengths, reverse)
-    if plain:
-        y, h = _path("rnn", x)(x, h0, weights, mask, nonlinearity)
+        y, h = _rnn(x, h0, *weights[:3], lengths, reverse, nonlinearity)
     else:
-        y, h = dense_reference.rnn(x, h0, weights, mask, nonlinearity, zoneout, masks)
-    return ragged.reverse(y, lengths) if reverse else y, h
+        lengths = ragged.check(lengths, x)
+        y, h = _run("rnn", x, (h0,), weights, lengths, reverse, nonlinearity, zoneout, masks)
+    return y, h
 
 
 def gru(
@@ -174,14 +214,11 @@ def gru(
     """
     plain = weights.norms is None and masks is None and zoneout == 0.0
     if plain and _one_operator():
-        found: tuple[Tensor, Tensor] = _gru(x, h0, *weights[:4], lengths, reverse, reset_after)
-        return found
-    x, mask, lengths = _entering(x, lengths, reverse)
-    if plain and reset_after:
-        y, h = _path("gru", x)(x, h0, weights, mask)
+        y, h = _gru(x, h0, *weights[:4], lengths, reverse, reset_after)
     else:
-        y, h = dense_reference.gru(x, h0, weights, mask, reset_after, zoneout, masks)
-    return ragged.reverse(y, lengths) if reverse else y, h
+        lengths = ragged.check(lengths, x)
+        y, h = _run("gru", x, (h0,), weights, lengths, reverse, reset_after, zoneout, masks)
+    return y, h
 
 
 def lstm(
@@ -204,55 +241,81 @@ def lstm(
     varied = coupled or weights.peephole is not None or weights.norms is not None or bool(weights.mogrifier)
     plain = not varied and masks is None and zoneout == (0.0, 0.0)
     if plain and _one_operator():
-        found: tuple[Tensor, Tensor, Tensor] = _lstm(x, h0, c0, *weights[:4], lengths, reverse)
-        return found
-    x, mask, lengths = _entering(x, lengths, reverse)
-    if plain:
-        y, h, c = _path("lstm", x)(x, h0, c0, weights, mask)
+        y, h, c = _lstm(x, h0, c0, *weights[:4], lengths, reverse)
     else:
-        y, h, c = dense_reference.lstm(x, h0, c0, weights, mask, zoneout, masks)
-    return ragged.reverse(y, lengths) if reverse else y, h, c
+        lengths = ragged.check(lengths, x)
+        y, h, c = _run("lstm", x, (h0, c0), weights, lengths, reverse, zoneout, masks)
+    return y, h, c
 
 
-def _entering(
-    x: Tensor, lengths: Tensor | None, reverse: bool
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """X in the order in which it is read and without its padding's content, where rows still go on, the lengths."""
-    lengths = ragged.check(lengths, x)
-    x = ragged.fill(x, lengths)
-    mask = None if lengths is None else ragged.valid(lengths, x.shape[1])
-    return ragged.reverse(x, lengths) if reverse else x, mask, lengths
+def _scan_fits(a: Tensor, *_: Any) -> bool:
+    return a.device.type == "cpu" and a.dtype in (torch.float32, torch.float64)
 
 
-def _scan_fits(a: Tensor) -> bool:
-    return native_available() and a.device.type == "cpu" and a.dtype in (torch.float32, torch.float64)
+def _gated_scan_fits(gates: str, z: Tensor, *_: Any) -> bool:
+    # A compiler makes one loop of the gates by itself, and calls the scan within as an operator.
+    return z.device.type == "cpu" and z.dtype == torch.float32 and not torch.compiler.is_compiling()
 
 
+def _always(*_: Any) -> bool:
+    return True
+
+
+_HALVES = (torch.bfloat16, torch.float16)
+
+# In order of preference.
 TABLE = {
-    #              the definition                  the fast path              where it fits
-    "linear_scan": Paths(diagonal_reference.linear_scan, diagonal_cpu.linear_scan, _scan_fits),
-    "memory": Paths(memory_reference.memory, memory_chunked.memory_chunked, lambda _: True),
-    "rnn": Paths(dense_reference.rnn, dense_cpu.rnn, dense_cpu.fits),
-    "lstm": Paths(dense_reference.lstm, dense_cpu.lstm, dense_cpu.fits),
-    "gru": Paths(dense_reference.gru, dense_cpu.gru, dense_cpu.fits),
+    "linear_scan": [
+        Path("native", diagonal_cpu.linear_scan, _scan_fits),
+        Path("reference", diagonal_reference.linear_scan, _always),
+    ],
+    "complex_scan": [
+        Path("native", diagonal_cpu.complex_scan, _scan_fits),
+        Path("reference", diagonal_reference.complex_scan, _always),
+    ],
+    "gated_scan": [
+        Path("native", diagonal_cpu.gated_scan, _gated_scan_fits),
+        Path("reference", partial(diagonal_reference.gated_scan, scan=linear_scan), _always),
+    ],
+    "memory": [
+        Path("torch", memory_chunked.memory_chunked, _always),
+        Path("reference", memory_reference.memory, _always),
+    ],
+    "rnn": [
+        Path("native", dense_cpu.rnn, dense_cpu.fits_rnn),
+        Path("torch", in_order(dense_aten.rnn), dense_aten.fits_rnn),
+        Path("reference", in_order(dense_reference.rnn), _always),
+    ],
+    "gru": [
+        Path("native", dense_cpu.gru, dense_cpu.fits_gru),
+        Path("torch", in_order(dense_aten.gru), dense_aten.fits_gru),
+        Path("reference", in_order(dense_reference.gru), _always),
+    ],
+    "lstm": [
+        Path("native", dense_cpu.lstm, dense_cpu.fits_lstm),
+        Path("torch", in_order(dense_aten.lstm), dense_aten.fits_lstm),
+        Path("reference", in_order(dense_reference.lstm), _always),
+    ],
 }
 
 
-def _path(name: str, x: Tensor) -> Callable[..., Any]:
-    paths = TABLE[name]
-    fast = not _transformed() and _fast_allowed() and paths.fits(x)
-    return paths.fast if fast else paths.reference
+def _run(name: str, *arguments: Any) -> Any:
+    kinds = ("reference",) if _transformed() else _allowed()
+    return next(path for path in TABLE[name] if path.kind in kinds and path.fits(*arguments)).run(*arguments)
 
 
-def _fast_allowed() -> bool:
+def _allowed() -> tuple[str, ...]:
+    """The kinds of paths that may be taken."""
     forced = os.environ.get("RECURRA_OPS", "")
-    if forced not in ("", "reference", "native"):
-        raise ValueError(f"RECURRA_OPS must be 'reference' or 'native', not {forced!r}")
-    if forced == "native" and not native_available():
+    if forced not in ("", "reference", "torch", "native"):
+        raise ValueError(f"RECURRA_OPS must be 'reference', 'torch' or 'native', not {forced!r}")
+    if forced == "native" and not native.available():
         raise ValueError(
             "RECURRA_OPS=native, but the extension was not built; reinstall recurra with a C++ compiler"
         )
-    return forced != "reference"
+    if forced == "reference":
+        return ("reference",)
+    return ("native", "torch", "reference") if native.available() and forced != "torch" else ("torch", "reference")
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]

@@ -1,151 +1,317 @@
-"""Elman, LSTM and GRU through torch's own kernels, for whole sequences in the computer's memory, ragged ones too.
+"""Elman, LSTM and GRU through the extension: what needs the step before runs there, the rest is torch's matrix products.
 
-torch's kernels know no lengths. They run on over the padding, which no valid step ever sees, and h is taken at each
-row's end; an LSTM's c is held there by gates that the padding shuts.
+The extension takes the steps one after another, each step's rows side by side, and of rows of different lengths only those
+that still go on: N is B · T, or the sum of the lengths. Units are filled up with zeros to whole vectors.
+
+Legend: B rows, T steps, I inputs, H units, P units filled up, G gates.
 """
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
+from copy import copy
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from recurra.ops.dense import reference
+from recurra.ops import native, ragged, workspace
+from recurra.ops.dense import aten, reference
 from recurra.ops.dense.reference import GRUWeights, LSTMWeights, RNNWeights
 
-__all__ = ["fits", "gru", "lstm", "rnn"]
+__all__ = ["fits_gru", "fits_lstm", "fits_rnn", "gru", "lstm", "rnn"]
 
-SHUT = 1e30  # σ(SHUT) is 1 and σ(-SHUT) is 0, exactly, whatever else a gate adds
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
-def fits(x: Tensor) -> bool:
-    """Whether torch's kernels take it: at least one row and step, float32 or float64, on the CPU."""
-    return x.numel() > 0 and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+class Call(NamedTuple):
+    """What a layer is, apart from its tensors."""
+
+    cell: str
+    relu: bool
+    reverse: bool
+    lengths: Tensor | None
+
+
+class Inputs(NamedTuple):
+    """A layer's tensors; c0 and bias_hn where the cell has them."""
+
+    x: Tensor
+    h0: Tensor
+    c0: Tensor | None
+    ih: Tensor
+    hh: Tensor
+    bias: Tensor | None
+    bias_hn: Tensor | None
 
 
 def rnn(
-    x: Tensor, h0: Tensor, weights: RNNWeights, mask: Tensor | None, nonlinearity: str
-) -> tuple[Tensor, Tensor]:
-    """As `reference.rnn`, for what `fits`."""
-    kernel = torch.rnn_tanh if nonlinearity == "tanh" else torch.rnn_relu
-    y, h = kernel(x, h0.unsqueeze(0), *_arguments(weights.ih, weights.hh, weights.bias))
-    return _ends(y, h.squeeze(0), h0, mask)
+    x: Tensor,
+    states: tuple[Tensor, ...],
+    weights: RNNWeights,
+    lengths: Tensor | None,
+    reverse: bool,
+    nonlinearity: str,
+    *_: Any,
+) -> tuple[Tensor, ...]:
+    """As `recurra.ops.rnn`, for what `fits_rnn`."""
+    call = Call("rnn", nonlinearity == "relu", reverse, lengths)
+    return _run(call, Inputs(x, states[0], None, weights.ih, weights.hh, weights.bias, None))
 
 
-def gru(x: Tensor, h0: Tensor, weights: GRUWeights, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """As `reference.gru`, the reset gate after the product, for what `fits`."""
-    bias_hh = None
-    if weights.bias_hn is not None:
-        bias_hh = torch.cat([weights.bias_hn.new_zeros(2 * h0.shape[1]), weights.bias_hn])
-    y, h = torch.gru(x, h0.unsqueeze(0), *_arguments(weights.ih, weights.hh, weights.bias, bias_hh))
-    return _ends(y, h.squeeze(0), h0, mask)
+def gru(
+    x: Tensor, states: tuple[Tensor, ...], weights: GRUWeights, lengths: Tensor | None, reverse: bool, *_: Any
+) -> tuple[Tensor, ...]:
+    """As `recurra.ops.gru`, for what `fits_gru`."""
+    call = Call("gru", False, reverse, lengths)
+    return _run(call, Inputs(x, states[0], None, weights.ih, weights.hh, weights.bias, weights.bias_hn))
 
 
 def lstm(
-    x: Tensor, h0: Tensor, c0: Tensor, weights: LSTMWeights, mask: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """As `reference.lstm`, for what `fits`; differentiable twice, which torch's float32 kernel is not."""
-    tensors = (x, h0, c0, weights.ih, weights.hh, weights.bias, weights.projection)
-    y, h, c = (
-        _TwiceLSTM.apply(mask, *tensors)  # type: ignore[no-untyped-call]
-        if torch.is_grad_enabled() and x.dtype == torch.float32
-        else _lstm(mask, *tensors)
-    )
-    return y, h, c
+    x: Tensor, states: tuple[Tensor, ...], weights: LSTMWeights, lengths: Tensor | None, reverse: bool, *_: Any
+) -> tuple[Tensor, ...]:
+    """As `recurra.ops.lstm`, for what `fits_lstm`."""
+    call = Call("lstm", False, reverse, lengths)
+    return _run(call, Inputs(x, *states, weights.ih, weights.hh, weights.bias, None))
 
 
-def _lstm(
-    mask: Tensor | None,
-    x: Tensor,
-    h0: Tensor,
-    c0: Tensor,
-    ih: Tensor,
-    hh: Tensor,
-    bias: Tensor | None,
-    projection: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    if mask is not None:
-        # One input more, 1 in the padding: it shuts i and opens f, so that c stays and no gradient enters there.
-        units = c0.shape[1]
-        x = torch.cat([x, (~mask).to(x.dtype).unsqueeze(-1)], -1)
-        shut = ih.new_zeros(4, units)
-        shut[0], shut[1] = -SHUT, SHUT
-        ih = torch.cat([ih, shut.reshape(-1, 1)], 1)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")
-        y, h, c = torch.lstm(
-            x, (h0.unsqueeze(0), c0.unsqueeze(0)), *_arguments(ih, hh, bias, projection=projection)
+def fits_rnn(x: Tensor, *arguments: Any) -> bool:
+    """Whether the extension knows it: no options, float32, at least one row and step."""
+    return x.dtype == torch.float32 and aten.fits_rnn(x, *arguments)
+
+
+def fits_gru(x: Tensor, *arguments: Any) -> bool:
+    """As `fits_rnn`; the reset gate after the product."""
+    return x.dtype == torch.float32 and aten.fits_gru(x, *arguments)
+
+
+def fits_lstm(x: Tensor, states: Any, weights: LSTMWeights, *arguments: Any) -> bool:
+    """As `fits_rnn`, without a projection."""
+    plain = weights.projection is None
+    return plain and x.dtype == torch.float32 and aten.fits_lstm(x, states, weights, *arguments)
+
+
+def _run(call: Call, inputs: Inputs) -> tuple[Tensor, ...]:
+    if torch.is_grad_enabled() and any(each is not None and each.requires_grad for each in inputs):
+        found: tuple[Tensor, ...] = _Dense.apply(call, *inputs)  # type: ignore[no-untyped-call]
+        return found
+    return _forward(call, inputs, Order(inputs.x, call), keep=False).results()
+
+
+class Order:
+    """The order in which the extension takes rows and steps, and the way to it and back."""
+
+    def __init__(self, x: Tensor, call: Call) -> None:
+        self.rows, self.steps = x.shape[:2]
+        self.reverse, self.whole = call.reverse, call.lengths is None
+        self.total = self.rows * self.steps
+        if call.lengths is not None:
+            self._sort(call.lengths)
+
+    def _sort(self, lengths: Tensor) -> None:
+        lengths, self.by_length = lengths.sort(descending=True, stable=True)
+        steps = torch.arange(self.steps).unsqueeze(1)
+        self._mask = steps < lengths  # (T, B), the longest rows first
+        self.counts = self._mask.sum(1)
+        self.offsets = self.counts.cumsum(0) - self.counts
+        self.total = int(self.counts.sum())
+        self._places = (steps * self.rows + self.by_length)[self._mask]  # of (T · B), in the caller's order of rows
+
+    def addresses(self) -> tuple[int, int]:
+        """Of the counts and offsets of the steps, 0 where all rows are whole."""
+        return (0, 0) if self.whole else (self.counts.data_ptr(), self.offsets.data_ptr())
+
+    def enter(self, x: Tensor) -> Tensor:
+        """X (B, T, F) as (N, F)."""
+        if not self.whole and x.is_contiguous():
+            steps, rows = self._places // max(self.rows, 1), self._places % max(self.rows, 1)
+            return x.reshape(-1, x.shape[2]).index_select(0, rows * self.steps + steps)
+        flat = x.transpose(0, 1).reshape(-1, x.shape[2])
+        return flat if self.whole else flat.index_select(0, self._places)
+
+    def leave(self, flat: Tensor) -> Tensor:
+        """What `enter` was given, zeros past each row's length."""
+        if not self.whole:
+            flat = flat.new_zeros(self.steps * self.rows, flat.shape[1]).index_copy_(0, self._places, flat)
+        return flat.view(self.steps, self.rows, flat.shape[1]).transpose(0, 1)
+
+    def sorted(self, state: Tensor) -> Tensor:
+        """A state's rows (B, F) in the extension's order."""
+        return state if self.whole else state.index_select(0, self.by_length)
+
+    def unsorted(self, state: Tensor) -> Tensor:
+        """What `sorted` was given."""
+        return state if self.whole else torch.empty_like(state).index_copy_(0, self.by_length, state)
+
+    def product(self, gradients: Tensor, y: Tensor, h0: Tensor) -> Tensor:
+        """gradientsᵀ (·, N) times the h (N, H) that each step saw: y one step before, h0 at first."""
+        if self.whole and self.steps:
+            rows, rest = self.rows, self.total - self.rows
+            first, after = (rest, 0) if self.reverse else (0, rows)
+            before = rows if self.reverse else 0
+            found = gradients[first : first + rows].t() @ h0
+            return found.addmm_(gradients[after : after + rest].t(), y[before : before + rest])
+        return gradients.t() @ torch.cat([y, h0]).index_select(0, self._seen())
+
+    def _seen(self) -> Tensor:
+        if self.whole:
+            return torch.arange(0)
+        rows = torch.arange(self.rows)
+        at = torch.where(self._mask, self.offsets.unsqueeze(1) + rows, self.total + rows)
+        start = (self.total + rows).unsqueeze(0)
+        seen = torch.cat([at[1:], start]) if self.reverse else torch.cat([start, at[:-1]])
+        return seen[self._mask]
+
+
+class Run:
+    """One layer's arrays, as native/kernels.hpp names them, and its results."""
+
+    def __init__(self, call: Call, inputs: Inputs, order: Order, keep: bool) -> None:
+        extension = native.extension()
+        self.call, self.order, self.keep = call, order, keep
+        self.gates, self.width = GATES[call.cell], inputs.hh.shape[1]
+        vectors = 2 * extension.width()
+        self.units = -(-self.width // vectors) * vectors
+        self.weight = inputs.hh.contiguous()
+        self.h0 = self.filled(order.sorted(inputs.h0))
+        self.c0 = None if inputs.c0 is None else self.filled(order.sorted(inputs.c0))
+        self.bias_hn: Tensor | None = None
+        if call.cell == "gru":
+            zeros = inputs.hh.new_zeros(self.units)
+            self.bias_hn = zeros if inputs.bias_hn is None else self.filled(inputs.bias_hn)
+        self.hn = torch.empty_like(self.h0)
+        self.cn = None if self.c0 is None else self.c0.clone()
+        self.projected: Any = workspace.take(order.total, self.gates * self.units)
+        self.y: Any = torch.empty(order.total, self.units)
+        self.kept: Any = workspace.take(order.total, self.units) if keep and call.cell != "rnn" else None
+
+    def filled(self, x: Tensor) -> Tensor:
+        """X (…, H) as (…, P)."""
+        return x.contiguous() if self.units == self.width else pad(x, (0, self.units - self.width))
+
+    def filled_gates(self, x: Tensor) -> Tensor:
+        """X (G · H, …) as (G · P, …)."""
+        if self.units == self.width:
+            return x
+        parted = x.reshape(self.gates, self.width, -1)
+        return pad(parted, (0, 0, 0, self.units - self.width)).reshape(-1, *x.shape[1:])
+
+    def entering(self, ih: Tensor) -> Tensor:
+        """The input's matrix (G · H, I) as (G · P, I), in the order of the gates' gradients: GRU's are n, r, u."""
+        filled = self.filled_gates(ih)
+        return filled.roll(self.units, 0) if self.call.cell == "gru" else filled
+
+    def entered(self, gradient: Tensor) -> Tensor:
+        """The gradient (G · H, …) of what `entering` was given, from its result's."""
+        return self.cut(gradient.roll(-self.units, 0) if self.call.cell == "gru" else gradient)
+
+    def cut(self, gradient: Tensor) -> Tensor:
+        """(G · P, …) as (G · H, …)."""
+        if self.units == self.width:
+            return gradient
+        parted = gradient.unflatten(0, (self.gates, self.units))[:, : self.width]
+        return parted.flatten(0, 1)
+
+    def extension(self, **backward: Tensor | None) -> None:
+        """Run the extension: forward, or backward where its arrays are given."""
+        panel = workspace.take(self.gates * self.units, self.units)
+        arrays = (self.weight, self.bias_hn, self.h0, self.c0, panel, self.projected, self.y, self.kept)
+        native.extension().dense(
+            self.call.cell,
+            self.call.relu,
+            self.call.reverse,
+            self.keep,
+            torch.get_num_threads(),
+            self.order.rows,
+            self.order.steps,
+            self.width,
+            self.units,
+            *self.order.addresses(),
+            *(_address(each) for each in (*arrays, self.hn, self.cn)),
+            **{name: _address(each) for name, each in backward.items()},
         )
-    y, h = _ends(y, h.squeeze(0), h0, mask)
-    return y, h, c.squeeze(0)
+
+    def results(self) -> tuple[Tensor, ...]:
+        """y (B, T, H) and each row's last h and c (B, H)."""
+        states = [self.order.unsorted(each[:, : self.width]) for each in (self.hn, self.cn) if each is not None]
+        return self.order.leave(self.y[:, : self.width]), *states
 
 
-def _arguments(
-    ih: Tensor,
-    hh: Tensor,
-    bias: Tensor | None,
-    bias_hh: Tensor | None = None,
-    projection: Tensor | None = None,
-) -> tuple[Any, ...]:
-    """What torch's kernels take after x and the state: one layer, one direction, batch first."""
-    weights = [ih, hh]
-    biased = bias is not None or bias_hh is not None
-    if biased:
-        zeros = ih.new_zeros(ih.shape[0])
-        weights += [zeros if bias is None else bias, zeros if bias_hh is None else bias_hh]
-    if projection is not None:
-        weights.append(projection)
-    return weights, biased, 1, 0.0, False, False, True
+def _forward(call: Call, inputs: Inputs, order: Order, keep: bool) -> Run:
+    run = Run(call, inputs, order, keep)
+    x, ih = order.enter(inputs.x), run.filled_gates(inputs.ih)
+    if inputs.bias is None:
+        torch.mm(x, ih.t(), out=run.projected)
+    else:
+        torch.addmm(run.filled_gates(inputs.bias), x, ih.t(), out=run.projected)
+    run.extension()
+    return run
 
 
-def _ends(y: Tensor, h: Tensor, h0: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The outputs without the padding's, and h at each row's end."""
-    if mask is None:
-        return y, h
-    last = mask.sum(1).reshape(-1, 1, 1).expand(-1, 1, y.shape[2])
-    h = torch.cat([h0.unsqueeze(1), y], 1).gather(1, last).squeeze(1)
-    return torch.where(mask.unsqueeze(-1), y, 0.0), h
-
-
-class _TwiceLSTM(torch.autograd.Function):
-    """torch's LSTM with a second derivative: where one is asked for, the reference is differentiated instead."""
+class _Dense(torch.autograd.Function):
+    """The extension's passes; where a second derivative is asked for, the reference is differentiated instead."""
 
     @staticmethod
-    def forward(ctx, mask, *tensors):  # type: ignore[no-untyped-def]
-        ctx.mask = mask
-        ctx.save_for_backward(*tensors)
-        ctx.inputs, ctx.outputs = _run(_lstm, mask, tensors)
-        return tuple(output.detach() for output in ctx.outputs)
+    def forward(ctx, call, *tensors):  # type: ignore[no-untyped-def]
+        inputs = Inputs(*tensors)
+        run = _forward(call, inputs, Order(inputs.x, call), keep=True)
+        results = run.results()
+        # Arrays that torch saves are let go of with the graph, or once a backward pass is through.
+        ctx.save_for_backward(*tensors, run.projected, run.y, run.kept)
+        run.projected = run.y = run.kept = None
+        ctx.run = run
+        return results
 
     @staticmethod
     def backward(ctx, *grads):  # type: ignore[no-untyped-def]
+        *tensors, projected, y, kept = ctx.saved_tensors
+        inputs = Inputs(*tensors)
         if torch.is_grad_enabled():
-            found = _differentiate(ctx.mask, ctx.saved_tensors, grads)
-            return None, *found
-        if ctx.outputs is None:
-            ctx.inputs, ctx.outputs = _run(_lstm, ctx.mask, ctx.saved_tensors)
-        inputs, outputs = ctx.inputs, ctx.outputs
-        ctx.inputs = ctx.outputs = None  # or the graph would live as long as the result does
-        return None, *_gradients(outputs, inputs, grads, create_graph=False)
+            return None, *_differentiate(ctx.run.call, inputs, grads)
+        run = copy(ctx.run)
+        run.projected, run.y, run.kept = projected, y, kept
+        return None, *_backward(run, inputs, grads, ctx.needs_input_grad[1:])
 
 
-def _run(function: Any, mask: Tensor | None, tensors: Any) -> tuple[Any, Any]:
-    with torch.enable_grad():
-        inputs = [
-            each if each is None else each.detach().requires_grad_(each.requires_grad) for each in tensors
-        ]
-        return inputs, function(mask, *inputs)
+def _backward(run: Run, inputs: Inputs, grads: Any, needed: Any) -> list[Tensor | None]:
+    order, width, units = run.order, run.width, run.units
+    gy, *last = grads
+    states = [run.filled(order.sorted(each)).clone() for each in last]  # the extension turns them into those before
+    blocks = run.gates + (run.call.cell == "gru")
+    dgates = workspace.take(order.total, blocks * units)
+    dh, dc = states if len(states) == 2 else (*states, None)
+    run.extension(gy=run.filled(order.enter(gy)), dh=dh, dc=dc, dgates=dgates)
+    entering, recurrent = dgates[:, : run.gates * units], dgates[:, (blocks - run.gates) * units :]
+    need = Inputs(*needed)
+    return [
+        order.leave(entering @ run.entering(inputs.ih)) if need.x else None,
+        order.unsorted(dh[:, :width]) if need.h0 else None,
+        order.unsorted(dc[:, :width]) if need.c0 and dc is not None else None,
+        run.entered(entering.t() @ order.enter(inputs.x)) if need.ih else None,
+        run.cut(order.product(recurrent, run.y[:, :width], run.h0[:, :width])) if need.hh else None,
+        run.entered(entering.sum(0)) if need.bias else None,
+        dgates[:, -units:].sum(0)[:width] if need.bias_hn else None,
+    ]
 
 
-def _differentiate(mask: Tensor | None, tensors: Any, grads: Any) -> list[Tensor | None]:
-    x, h0, c0, ih, hh, bias, projection = tensors
-    outputs = reference.lstm(x, h0, c0, LSTMWeights(ih, hh, bias, projection), mask)
-    return _gradients(outputs, tensors, grads, create_graph=True)
-
-
-def _gradients(outputs: Any, inputs: Any, grads: Any, create_graph: bool) -> list[Tensor | None]:
+def _differentiate(call: Call, inputs: Inputs, grads: Any) -> list[Tensor | None]:
+    x, h0, c0, ih, hh, bias, bias_hn = inputs
+    mask = None if call.lengths is None else ragged.valid(call.lengths, x.shape[1])
+    x = ragged.reverse(x, call.lengths) if call.reverse else x
+    outputs: tuple[Tensor, ...]
+    if call.cell == "rnn":
+        outputs = reference.rnn(x, h0, RNNWeights(ih, hh, bias), mask, "relu" if call.relu else "tanh")
+    elif call.cell == "gru":
+        outputs = reference.gru(x, h0, GRUWeights(ih, hh, bias, bias_hn), mask)
+    else:
+        outputs = reference.lstm(x, h0, c0, LSTMWeights(ih, hh, bias), mask)
+    y = ragged.reverse(outputs[0], call.lengths) if call.reverse else outputs[0]
     wanted = [each for each in inputs if each is not None and each.requires_grad]
-    found = iter(torch.autograd.grad(outputs, wanted, grads, create_graph=create_graph, allow_unused=True))
+    found = iter(
+        torch.autograd.grad((y, *outputs[1:]), wanted, grads, create_graph=True, allow_unused=True)
+    )
     return [next(found) if each is not None and each.requires_grad else None for each in inputs]
+
+
+def _address(x: Tensor | None) -> int:
+    return 0 if x is None else x.data_ptr()
