@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from recurra import ops
 from recurra.ops import ragged
 from recurra.ops.dense.heads import units_of_a_head
-from recurra.ops.diagonal.reference import complex_product
+from recurra.ops.diagonal.reference import GATES, complex_product
 from recurra.ops.memory.reference import memory_step
 from recurra.state import State, at, check_rows, where
 
-__all__ = ["Cell", "LinearCell", "MemoryCell", "Terms", "Windowed"]
+__all__ = ["Cell", "GatedCell", "LinearCell", "MemoryCell", "Terms", "Windowed"]
 
 
 class Windowed(NamedTuple):
@@ -156,7 +156,7 @@ class LinearCell(Cell):
 
     @abstractmethod
     def coefficients(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """From z (…, G) the decay a and the input b, both (…, D)."""
+        """From z (…, G) the decay a and the input b, both (…, D); a may be (D,) where it is the same at every step."""
 
     @abstractmethod
     def readout(self, z: Tensor, h: Tensor) -> Tensor:
@@ -182,6 +182,35 @@ class LinearCell(Cell):
     def _kept(self, z: Tensor, noise: Tensor | None) -> tuple[Tensor, Tensor]:
         a, b = self.coefficients(z)
         return (a, b) if noise is None else (torch.where(noise > 0, a, 1.0), torch.where(noise > 0, b, 0.0))
+
+
+class GatedCell(LinearCell):
+    """A linear cell whose coefficients and readout are those of `recurra.ops.gated_scan`, which runs all of it at once.
+
+    A subclass sets `gates` and, where these take it, writes `shared`.
+    """
+
+    gates: str
+
+    def shared(self) -> Tensor | None:
+        """What the gates take beside z that is the same at every step, (D,)."""
+        return None
+
+    @final
+    def coefficients(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The decay a and the input b."""
+        shared = self.shared()
+        return GATES[self.gates].coefficients(z, *(() if shared is None else (shared,)))
+
+    @final
+    def readout(self, z: Tensor, h: Tensor) -> Tensor:
+        """The output."""
+        return GATES[self.gates].readout(z, h)
+
+    def _scan(self, z: Tensor, inner: Any, lengths: Tensor | None, noise: Any) -> tuple[Tensor, Any]:
+        if noise is not None:
+            return super()._scan(z, inner, lengths, noise)
+        return ops.gated_scan(self.gates, z, inner, self.shared(), lengths)
 
 
 class Terms(NamedTuple):

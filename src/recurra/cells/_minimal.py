@@ -6,15 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from recurra.cell import LinearCell
+from recurra.cell import GatedCell
 
 __all__ = ["MinimalCell"]
 
 
-class MinimalCell(LinearCell):
+class MinimalCell(GatedCell):
     """A cell of Feng et al. 2024 (arXiv 2410.01201): gates and candidate are `blocks` of H, linear in the input.
 
-    The state, and the output, is h (B, H). A subclass writes `coefficients`.
+    The state, and the output, is h (B, H). A subclass sets `gates` and `blocks`.
     """
 
     blocks: int
@@ -37,7 +37,3 @@ class MinimalCell(LinearCell):
     def project(self, x: Tensor) -> Tensor:
         """The gates before their sigmoids, and the candidate."""
         return linear(x, self.weight, self.bias)
-
-    def readout(self, z: Tensor, h: Tensor) -> Tensor:
-        """The state itself."""
-        return h

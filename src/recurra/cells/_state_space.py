@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
@@ -15,7 +17,7 @@ class StateSpace(LinearCell):
     """h' = λ ⊙ h + s ⊙ B x and y = k Re(C h') + D x, where λ, s, B, C and h are complex and D is diagonal if I = H.
 
     `weight_in` (N, 2, I) is B, `weight_out` (H, N, 2) C, and `skip` D: (H,), or (H, I) where I is not H; the state
-    is h (B, N, 2). A subclass writes `coefficients`, makes its other parameters and draws all of them.
+    is h (B, N, 2). A subclass writes `discrete`, makes its other parameters and draws all of them.
     """
 
     pairs = True
@@ -35,17 +37,18 @@ class StateSpace(LinearCell):
         """Zeros."""
         return torch.zeros(batch_size, self.state_size, 2, device=device, dtype=dtype)
 
-    def project(self, x: Tensor) -> Tensor:
-        """B x, its pairs one after another, and D x."""
-        passed = x * self.skip if self.skip.dim() == 1 else linear(x, self.skip)
-        return torch.cat([linear(x, self.weight_in.flatten(0, 1)), passed], -1)
+    @abstractmethod
+    def discrete(self) -> tuple[Tensor, Tensor]:
+        """λ (N, 2), and B (N, 2, I) with its scale."""
 
-    def entering(self, z: Tensor) -> Tensor:
-        """B x (…, N, 2) out of z (…, G)."""
-        return z[..., : 2 * self.state_size].reshape(*z.shape[:-1], self.state_size, 2)
+    def coefficients(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """λ, the same at every step, and the scaled B x."""
+        decay, matrix = self.discrete()
+        entering = linear(z, matrix.flatten(0, 1))
+        return decay, entering.reshape(*z.shape[:-1], self.state_size, 2)
 
     def readout(self, z: Tensor, h: Tensor) -> Tensor:
         """The real part of C h, and D x."""
         real, imaginary = self.weight_out.unbind(-1)
-        matrix = self.share * torch.stack([real, -imaginary], -1).flatten(1)
-        return linear(h.flatten(-2), matrix) + z[..., 2 * self.state_size :]
+        read = linear(h.flatten(-2), self.share * torch.stack([real, -imaginary], -1).flatten(1))
+        return torch.addcmul(read, z, self.skip) if self.skip.dim() == 1 else read + linear(z, self.skip)

@@ -54,7 +54,7 @@ class LeakyIntegrator(LinearCell):
     def coefficients(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """The decay, the same at every step, and the share of the input."""
         a = self.decay.sigmoid()
-        return a.expand_as(z), (1 - a) * z
+        return a, (1 - a) * z
 
     def readout(self, z: Tensor, h: Tensor) -> Tensor:
         """The average, squashed."""

@@ -62,9 +62,8 @@ class LRU(StateSpace):
         scale = 1.0 if self.skip.dim() == 1 else self.input_size**-0.5
         nn.init.normal_(self.skip, std=scale, generator=generator)
 
-    def coefficients(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """λ, the same at every step, and the scaled input."""
+    def discrete(self) -> tuple[Tensor, Tensor]:
+        """λ and exp(γ) B."""
         radius, angle = (-self.log_decay.exp()).exp(), self.log_phase.exp()
         decay = torch.stack([radius * angle.cos(), radius * angle.sin()], -1)
-        entering = self.entering(z)
-        return decay.expand_as(entering), self.log_scale.exp().unsqueeze(-1) * entering
+        return decay, self.log_scale.exp().reshape(-1, 1, 1) * self.weight_in

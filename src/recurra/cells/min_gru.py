@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from recurra.cells._minimal import MinimalCell
 
 __all__ = ["MinGRU"]
@@ -19,9 +17,5 @@ class MinGRU(MinimalCell):
     The state, and the output, is h (B, H). `weight` (2H, I) and `bias` (2H,) stack z and h̃.
     """
 
+    gates = "min_gru"
     blocks = 2
-
-    def coefficients(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The share of h that stays, and what comes in."""
-        gate, candidate = z.chunk(2, -1)
-        return (-gate).sigmoid(), gate.sigmoid() * candidate

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-from torch.nn.functional import logsigmoid
-
 from recurra.cells._minimal import MinimalCell
 
 __all__ = ["MinLSTM"]
@@ -20,11 +17,5 @@ class MinLSTM(MinimalCell):
     The state, and the output, is h (B, H). `weight` (3H, I) and `bias` (3H,) stack f, i and h̃.
     """
 
+    gates = "min_lstm"
     blocks = 3
-
-    def coefficients(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The share of h that stays, and what comes in."""
-        forget, entrance, candidate = z.chunk(3, -1)
-        # f / (f + i) = σ(log f - log i), which holds where both underflow.
-        ratio = logsigmoid(forget) - logsigmoid(entrance)
-        return ratio.sigmoid(), (-ratio).sigmoid() * candidate

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from recurra.cell import LinearCell
+from recurra.cell import GatedCell
 from recurra.ops.random import keep_mask
 
 __all__ = ["QRNN"]
 
 
-class QRNN(LinearCell):
+class QRNN(GatedCell):
     """A quasi-recurrent layer: convolutions over the last inputs make the gates, fo-pooling carries the memory.
 
         z = tanh(W_z ∗ x)       f = σ(W_f ∗ x)      o = σ(W_o ∗ x)
@@ -26,6 +26,8 @@ class QRNN(LinearCell):
     `weight` (3H, kernel, I), the present step's tap first, and `bias` (3H,) stack z, f and o.
     Raises ValueError for a kernel under 1 or a zoneout outside 0 … 1 exclusive.
     """
+
+    gates = "qrnn"
 
     def __init__(
         self,
@@ -64,12 +66,3 @@ class QRNN(LinearCell):
         if self.zoneout == 0.0:
             return None
         return keep_mask((batch_size, steps, self.output_size), 1 - self.zoneout, self.bias, generator)
-
-    def coefficients(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The share of c that stays, and what comes in."""
-        candidate, forget, _ = z.chunk(3, -1)
-        return forget.sigmoid(), (-forget).sigmoid() * candidate.tanh()
-
-    def readout(self, z: Tensor, h: Tensor) -> Tensor:
-        """What the output gate lets out."""
-        return z.chunk(3, -1)[2].sigmoid() * h

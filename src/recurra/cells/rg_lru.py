@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, logsigmoid
 
-from recurra.cell import LinearCell
+from recurra.cell import GatedCell
 from recurra.ops.dense.heads import headwise, units_of_a_head
 
 __all__ = ["RGLRU"]
@@ -14,7 +14,7 @@ __all__ = ["RGLRU"]
 _C = 8.0  # how far the recurrence gate reaches: a = σ(Λ) ** (_C r)
 
 
-class RGLRU(LinearCell):
+class RGLRU(GatedCell):
     """A linear recurrence whose decay and input are gated by the input, and whose scale stays the same.
 
         r = σ(W_r u + b_r)      i = σ(W_i u + b_i)
@@ -28,6 +28,7 @@ class RGLRU(LinearCell):
     Raises ValueError where `heads` does not divide H.
     """
 
+    gates = "rg_lru"
     weight: nn.Parameter | None
     bias: nn.Parameter | None
 
@@ -68,14 +69,6 @@ class RGLRU(LinearCell):
         gates = headwise(u, self.weight_gates) + self.bias_gates
         return torch.cat([u, gates.flatten(-2)], -1)
 
-    def coefficients(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The gated decay a, and the gated input times √(1 - a²)."""
-        u, recurrence, entrance = z.chunk(3, -1)
-        log_a = _C * logsigmoid(self.decay) * recurrence.sigmoid()
-        # Where a rounds to 1 the root's slope would be infinite.
-        scale = (-torch.expm1(2 * log_a)).clamp(min=torch.finfo(z.dtype).eps ** 2).sqrt()
-        return log_a.exp(), scale * entrance.sigmoid() * u
-
-    def readout(self, z: Tensor, h: Tensor) -> Tensor:
-        """The state itself."""
-        return h
+    def shared(self) -> Tensor:
+        """The logarithm of a where the recurrence gate is wide open."""
+        return _C * logsigmoid(self.decay)

@@ -70,8 +70,8 @@ class S5(StateSpace):
         scale = 1.0 if self.skip.dim() == 1 else self.input_size**-0.5
         nn.init.normal_(self.skip, std=scale, generator=generator)
 
-    def coefficients(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Λ̄, the same at every step, and B̄ x."""
+    def discrete(self) -> tuple[Tensor, Tensor]:
+        """Λ̄ and B̄."""
         real, step = -self.log_decay.exp(), self.log_step.exp()
         decay, angle = real * step, self.frequency * step
         growth, sine = decay.exp(), angle.sin()
@@ -81,8 +81,8 @@ class S5(StateSpace):
             [decay.expm1() * angle.cos() - 2 * (angle / 2).sin().square(), growth * sine], -1
         )
         inverse = torch.stack([real, -self.frequency], -1) / (real**2 + self.frequency**2).unsqueeze(-1)
-        entering = self.entering(z)
-        return a.expand_as(entering), complex_product(complex_product(change, inverse), entering)
+        scale = complex_product(change, inverse).unsqueeze(1)
+        return a, complex_product(scale, self.weight_in.movedim(1, -1)).movedim(-1, 1)
 
 
 def _hippo(size: int) -> tuple[Tensor, Tensor]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import linear, pad
 
-from recurra.cell import LinearCell
+from recurra.cell import GatedCell
 
 __all__ = ["SRU"]
 
 
-class SRU(LinearCell):
+class SRU(GatedCell):
     """The simple recurrent unit in its first form: no gate sees c, and a highway leads the input past it.
 
         x̃ = W x                 f = σ(W_f x + b_f)      r = σ(W_r x + b_r)
@@ -23,6 +23,8 @@ class SRU(LinearCell):
 
     `weight` (3H, I), or (4H, I) with the fourth matrix, stacks x̃, f, r; `bias` (2H,) is that of f and r.
     """
+
+    gates = "sru"
 
     def __init__(
         self, input_size: int, hidden_size: int, *, generator: torch.Generator | None = None
@@ -41,18 +43,8 @@ class SRU(LinearCell):
         nn.init.zeros_(self.bias)
 
     def project(self, x: Tensor) -> Tensor:
-        """x̃, f and r before their sigmoids and biases, and what the highway leads."""
-        p = linear(x, self.weight)
-        return torch.cat([p, x], -1) if self.input_size == self.output_size else p
-
-    def coefficients(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The share of c that stays, and what comes in."""
-        candidate, forget, _, _ = z.chunk(4, -1)
-        forget = forget + self.bias[: self.output_size]
-        return forget.sigmoid(), (-forget).sigmoid() * candidate
-
-    def readout(self, z: Tensor, h: Tensor) -> Tensor:
-        """The state, squashed, and the highway."""
-        _, _, reset, highway = z.chunk(4, -1)
-        r = (reset + self.bias[self.output_size :]).sigmoid()
-        return torch.lerp(highway, h.tanh(), r)
+        """x̃, f and r before their sigmoids, and what the highway leads."""
+        units = self.output_size
+        mapped = len(self.weight) == 4 * units
+        p = linear(x, self.weight, pad(self.bias, (units, units if mapped else 0)))
+        return p if mapped else torch.cat([p, x], -1)

@@ -44,16 +44,21 @@ def _scan(cell: str, a: Tensor, b: Tensor, h0: Tensor, lengths: Tensor | None) -
     if torch.compiler.is_compiling():
         return _OPERATORS[cell](*held(a, b, lengths), h0)  # type: ignore[no-any-return]
     if a.dim() < b.dim():
-        return _run("steady" if cell == "linear" else "steady_complex", lengths, h0, a, b)[0]
-    return _run(cell, lengths, h0, None, a, b)[0]
+        y, _ = _run("steady" if cell == "linear" else "steady_complex", lengths, h0, a, b)
+    else:
+        y, _ = _run(cell, lengths, h0, None, a, b)
+    return y
 
 
-def _run(cell: str, lengths: Tensor | None, h0: Tensor, shared: Tensor | None, *inputs: Tensor) -> Any:
+def _run(
+    cell: str, lengths: Tensor | None, h0: Tensor, shared: Tensor | None, *inputs: Tensor
+) -> tuple[Tensor, Any]:
     """The outputs and, where the cell has gates, the last h."""
     if torch.is_grad_enabled() and any(
         each is not None and each.requires_grad for each in (h0, shared, *inputs)
     ):
-        return _Scan.apply(cell, lengths, h0, shared, *inputs)  # type: ignore[no-untyped-call]
+        found: tuple[Tensor, Any] = _Scan.apply(cell, lengths, h0, shared, *inputs)  # type: ignore[no-untyped-call]
+        return found
     y, _, last = _forward(cell, lengths, h0, shared, inputs, keep=False)
     return y, last
 
@@ -197,7 +202,7 @@ def _differentiable(
         gh0, ga, gb = _adjoint("complex" if "complex" in cell else "linear", a, lengths, h0, h, gy)
         return [gh0, None, ga, gb] if shared is None else [gh0, ga.sum((0, 1)), gb]
     with torch.enable_grad():
-        outputs = reference.gated_scan(cell, *inputs, h0, shared, lengths, scan=_either("linear"))
+        outputs = reference.gated_scan(cell, inputs[0], h0, shared, lengths, scan=_either("linear"))
         grads = [gy, torch.zeros_like(h0) if glast is None else glast]
         given = (h0, shared, *inputs)
         leaves = [each for each in given if each is not None and each.requires_grad]
