@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from recurra import __version__
-from recurra.cli import forecasting
+from recurra.cli import forecasting, machine
 
 __all__ = ["app"]
 
@@ -34,6 +34,8 @@ app.add_typer(train, name="train")
 for group, name, verb, short in (
     (app, "forecast", forecasting.forecast, "Forecast sales, and from that what to order now."),
     (app, "backtest", forecasting.backtest, "Say how good forecasts of the past would have been."),
+    (app, "bench", machine.bench, "Measure recurra's layers beside torch.nn's here."),
+    (app, "doctor", machine.doctor, "Say what keeps recurra from being fast here."),
     (train, "forecaster", forecasting.train_forecaster, "Train a forecaster on a sales file."),
 ):
     group.command(name, cls=_Verb, short_help=short)(verb)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from recurra.forecasting.forecaster import Forecaster
 from recurra.forecasting.inventory import read_inventory
 from recurra.forecasting.report import ReportContent, write_report
 from recurra.forecasting.stock import StockPlan, check_plan, default_review, paths_needed
+from recurra.sources.files import prepare_folder
 from recurra.sources.table import header_rows, read_table, write_table
 
 __all__ = [
@@ -223,19 +223,6 @@ def plain_facts(forecaster: Forecaster) -> dict[str, object]:
     """How the model was made, for `--json`: `training_facts` with names that programs like, as in held_out_loss."""
     facts = forecaster.training_facts().items()
     return {name.replace(" ", "_").replace("-", "_"): fact for name, fact in facts}
-
-
-def prepare_folder(folder: Path) -> None:
-    """Make the folder unless it exists; InputError where it cannot be made or written to."""
-    hint = "Choose another folder with --out."
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise InputError("this is a file, a folder was expected", file=folder, hint=hint) from error
-    except OSError as error:
-        raise InputError(f"the folder cannot be made: {error.strerror}", file=folder, hint=hint) from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError("there is no right to write into this folder", file=folder, hint=hint)
 
 
 def prepare_model_folder(folder: Path) -> None:

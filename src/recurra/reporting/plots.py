@@ -1,4 +1,4 @@
-"""Pictures as SVG to put into a page: forecasts as fans, bars beside one another, distributions, calibration.
+"""Pictures as SVG to put into a page: forecasts as fans, bars beside one another, distributions, calibration, curves.
 
 Text stays text and colors are the page's CSS variables, so that one picture serves light, dark and print.
 Names that users chose belong into the page around a picture; text inside one is never read as mathematics.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ try:
 except ImportError as error:
     raise MissingExtraError.of("matplotlib", "plot") from error
 
-__all__ = ["bars", "calibration", "demand", "fan"]
+__all__ = ["bars", "calibration", "curves", "demand", "fan"]
 
 Array = NDArray[Any]
 
@@ -226,6 +226,40 @@ def calibration(
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5))
         axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return _svg(figure)
+
+
+@mpl.rc_context(_SETTINGS)
+def curves(
+    panels: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+    *,
+    across: str,
+    up: str,
+    size: tuple[float, float] = (9.4, 3.4),
+) -> Html:
+    """Draw lines by name in panels side by side, both axes logarithmic; a dashed line stands at 1.
+
+    `across` and `up` say what the axes are. Lines go from light to dark in their order, which all panels share.
+    """
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.03))
+    names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
+    every = figure.subplots(1, max(1, len(panels)), sharey=True, squeeze=False)[0]
+    for axes, (title, lines) in zip(every, panels.items(), strict=False):
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log", base=2)
+        axes.axhline(1, color=MUTED, lw=1.0, ls=(0, (4, 3)))
+        for name, (x, y) in lines.items():
+            shade = 0.3 + 0.7 * (names.index(name) + 1) / len(names)
+            axes.plot(x, y, color=ACCENT, alpha=shade, lw=1.5, marker="o", ms=3.5, label=name)
+        axes.set_title(title, color=INK, fontsize="medium")
+        axes.set_xlabel(across)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    every[0].set_ylabel(up)
+    if names:
+        longest = max(range(len(panels)), key=lambda place: len(every[place].lines))
+        handles, labels = every[longest].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=6)
     return _svg(figure)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from recurra.errors import InputError
 
-__all__ = ["atomic_write", "existing_file", "sync", "write_bytes"]
+__all__ = ["atomic_write", "existing_file", "prepare_folder", "sync", "write_bytes"]
 
 
 @contextmanager
@@ -50,6 +50,19 @@ def write_bytes(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.new")
     with _replacing(path, temporary):
         temporary.write_bytes(content)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder unless it exists; InputError where it cannot be made or written to."""
+    hint = "Choose another folder with --out."
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise InputError("this is a file, a folder was expected", file=folder, hint=hint) from error
+    except OSError as error:
+        raise InputError(f"the folder cannot be made: {error.strerror}", file=folder, hint=hint) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError("there is no right to write into this folder", file=folder, hint=hint)
 
 
 def sync(path: Path) -> None:
