@@ -59,10 +59,10 @@ void forward_rows(const Dense& d, const Share& share, const Place& place, long b
             const long at = first * d.units, unit = block * UNITS;
             const Place p = {place.h + at + unit, place.c + at + unit, place.gates + Cell::GATES * at + unit,
                              place.y + at + unit, place.kept + at + unit};
-            Vec sums[M][N];
-            Cell::template start<KEEP>(d, sums, p, unit);
+            Cell::template fetch_rows<M>(d, p);  // needed when the product is done
+            Vec sums[M][N] = {};
             multiply<M, N>(sums, place.h + at, d.units, panel, d.width);
-            Cell::template finish<KEEP>(d, sums, p);
+            Cell::template finish<KEEP>(d, sums, p, unit);
         });
     }
 }
@@ -116,12 +116,14 @@ void pack_backward(const Dense& d, long first_block, long last_block) {
 
 // dh of rows [begin, end), before the step's own gates: from the outputs, from the steps that came after, or both; handed to
 // use(M sums, first row, unit).
-template <typename Cell, typename Use>
-void handed_back(const Dense& d, const Share& share, const float* later, long begin, long end, Use use) {
+template <typename Cell, typename Fetch, typename Use>
+void handed_back(const Dense& d, const Share& share, const float* later, long begin, long end, Fetch fetch, Use use) {
     for (long block = share.first_block; block < share.last_block; ++block) {
         const float* panel = d.panel + block * Cell::GATES * d.units * BACK * W;
         each_tile<rows_of_tile(BACK)>(begin, end, [&](auto rows, long first) __attribute__((always_inline)) {
             constexpr int M = decltype(rows)::value;
+            RECURRA_UNROLL
+            for (int m = 0; m < M; ++m) fetch(first + m, block * BACK * W);
             Vec sums[M][BACK] = {};
             if (later != nullptr)
                 multiply<M, BACK>(sums, later + (first * Cell::DGATES + Cell::FIRST) * d.units, Cell::DGATES * d.units,
@@ -137,12 +139,18 @@ void handed_back(const Dense& d, const Share& share, const float* later, long be
 template <typename Cell>
 void backward_rows(const Dense& d, const Share& share, const BackPlace& p, const float* later, long begin, long end) {
     const bool carried = Cell::CARRIES || later == nullptr;
-    handed_back<Cell>(d, share, later, begin, end, [&](Vec dh, long row, long unit) __attribute__((always_inline)) {
-        const long at = row * d.units + unit;
-        dh += load(p.gy + at);
-        if (carried) dh += load(p.dh + at);
-        Cell::back(d, dh, p, at, row);
-    });
+    handed_back<Cell>(
+        d, share, later, begin, end,
+        [&](long row, long unit) __attribute__((always_inline)) {
+            fetch(p.gy + row * d.units + unit);
+            Cell::fetch_back(d, p, row * d.units + unit, row);
+        },
+        [&](Vec dh, long row, long unit) __attribute__((always_inline)) {
+            const long at = row * d.units + unit;
+            dh += load(p.gy + at);
+            if (carried) dh += load(p.dh + at);
+            Cell::back(d, dh, p, at, row);
+        });
 }
 
 // `walk` runs against the forward pass: a row comes in at its last step and goes out at its first.
@@ -171,11 +179,12 @@ void backward_ends(const Dense& d, const Walk& walk, const Share& share, long co
     const long step = walk.step(count);
     const long after = count == d.steps - 1 ? 0 : walk.rows(walk.step(count + 1));
     const float* later = d.dgates + walk.at(step) * Cell::DGATES * d.units;
-    handed_back<Cell>(d, share, later, most(share.first_row, after), least(share.last_row, walk.rows(step)),
-                      [&](Vec dh, long row, long unit) __attribute__((always_inline)) {
-                          float* to = d.dh + row * d.units + unit;
-                          store(to, Cell::CARRIES ? dh + load(to) : dh);
-                      });
+    handed_back<Cell>(
+        d, share, later, most(share.first_row, after), least(share.last_row, walk.rows(step)), [](long, long) {},
+        [&](Vec dh, long row, long unit) __attribute__((always_inline)) {
+            float* to = d.dh + row * d.units + unit;
+            store(to, Cell::CARRIES ? dh + load(to) : dh);
+        });
 }
 
 // ------------------------------------------------------------------------------------------------------------ shares

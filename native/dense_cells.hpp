@@ -30,23 +30,29 @@ struct Elman {
     static constexpr int BLOCK = 2;  // vectors of units that the forward pass computes at once
     static constexpr bool HAS_C = false, CARRIES = false;
 
-    template <bool KEEP, int M>
-    static RECURRA_INLINE void start(const Dense& d, Vec (&sums)[M][2], const Place& p, long) {
+    template <int M>
+    static RECURRA_INLINE void fetch_rows(const Dense& d, const Place& p) {
         RECURRA_UNROLL
-        for (int m = 0; m < M; ++m)
-            RECURRA_UNROLL
-            for (int n = 0; n < 2; ++n) sums[m][n] = load(p.gates + m * d.units + n * W);
+        for (int m = 0; m < M; ++m) {
+            fetch(p.gates + m * d.units);
+            fetch_to_write(p.y + m * d.units);
+        }
     }
 
     template <bool KEEP, int M>
-    static RECURRA_INLINE void finish(const Dense& d, Vec (&sums)[M][2], const Place& p) {
+    static RECURRA_INLINE void finish(const Dense& d, Vec (&sums)[M][2], const Place& p, long) {
         RECURRA_UNROLL
         for (int m = 0; m < M; ++m)
             RECURRA_UNROLL
             for (int n = 0; n < 2; ++n) {
-                const Vec z = sums[m][n];
+                const Vec z = sums[m][n] + load(p.gates + m * d.units + n * W);
                 store(p.y + m * d.units + n * W, d.relu ? (z <= 0.0f ? Vec{} : z) : tanh(z));
             }
+    }
+
+    static RECURRA_INLINE void fetch_back(const Dense&, const BackPlace& p, long at, long) {
+        fetch(p.y + at);
+        fetch_to_write(p.dgates + at);
     }
 
     static RECURRA_INLINE void back(const Dense& d, Vec dh, const BackPlace& p, long at, long) {
@@ -60,31 +66,48 @@ struct Lstm {
     static constexpr int BLOCK = 1;
     static constexpr bool HAS_C = true, CARRIES = false;
 
-    template <bool KEEP, int M>
-    static RECURRA_INLINE void start(const Dense& d, Vec (&sums)[M][4], const Place& p, long) {
+    template <int M>
+    static RECURRA_INLINE void fetch_rows(const Dense& d, const Place& p) {
         RECURRA_UNROLL
-        for (int m = 0; m < M; ++m)
+        for (int m = 0; m < M; ++m) {
             RECURRA_UNROLL
-            for (int gate = 0; gate < 4; ++gate) sums[m][gate] = load(p.gates + (m * 4 + gate) * d.units);
+            for (int gate = 0; gate < 4; ++gate) fetch_to_write(p.gates + (m * 4 + gate) * d.units);
+            fetch(p.c + m * d.units);
+            fetch_to_write(p.kept + m * d.units);
+            fetch_to_write(p.y + m * d.units);
+        }
     }
 
     template <bool KEEP, int M>
-    static RECURRA_INLINE void finish(const Dense& d, Vec (&sums)[M][4], const Place& p) {
+    static RECURRA_INLINE void finish(const Dense& d, Vec (&sums)[M][4], const Place& p, long) {
         RECURRA_UNROLL
         for (int m = 0; m < M; ++m) {
-            const Vec i = sigmoid(sums[m][0]), f = sigmoid(sums[m][1]), g = tanh(sums[m][2]), o = sigmoid(sums[m][3]);
             const long at = m * d.units;
+            float* gates = p.gates + 4 * at;
+            const Vec i = sigmoid(sums[m][0] + load(gates)), f = sigmoid(sums[m][1] + load(gates + d.units));
+            const Vec g = tanh(sums[m][2] + load(gates + 2 * d.units));
+            const Vec o = sigmoid(sums[m][3] + load(gates + 3 * d.units));
             const Vec c = f * load(p.c + at) + i * g;
             store(p.kept + at, c);
             store(p.y + at, o * tanh(c));
             if (KEEP) {
-                float* gates = p.gates + 4 * at;
                 store(gates, i);
                 store(gates + d.units, f);
                 store(gates + 2 * d.units, g);
                 store(gates + 3 * d.units, o);
             }
         }
+    }
+
+    static RECURRA_INLINE void fetch_back(const Dense& d, const BackPlace& p, long at, long row) {
+        RECURRA_UNROLL
+        for (int gate = 0; gate < 4; ++gate) {
+            fetch(p.gates + at + (3 * row + gate) * d.units);
+            fetch_to_write(p.dgates + at + (3 * row + gate) * d.units);
+        }
+        fetch(p.kept + at);
+        fetch(p.c + at);
+        fetch_to_write(p.dc + at);
     }
 
     static RECURRA_INLINE void back(const Dense& d, Vec dh, const BackPlace& p, long at, long row) {
@@ -108,33 +131,45 @@ struct Gru {
     static constexpr int BLOCK = 1;
     static constexpr bool HAS_C = false, CARRIES = true;
 
-    template <bool KEEP, int M>
-    static RECURRA_INLINE void start(const Dense& d, Vec (&sums)[M][3], const Place& p, long unit) {
-        const Vec bias = load(d.bias_hn + unit);
+    template <int M>
+    static RECURRA_INLINE void fetch_rows(const Dense& d, const Place& p) {
         RECURRA_UNROLL
         for (int m = 0; m < M; ++m) {
-            sums[m][0] = load(p.gates + m * 3 * d.units);
-            sums[m][1] = load(p.gates + (m * 3 + 1) * d.units);
-            sums[m][2] = bias;
+            RECURRA_UNROLL
+            for (int gate = 0; gate < 3; ++gate) fetch_to_write(p.gates + (m * 3 + gate) * d.units);
+            fetch_to_write(p.y + m * d.units);
+            fetch_to_write(p.kept + m * d.units);
         }
     }
 
     template <bool KEEP, int M>
-    static RECURRA_INLINE void finish(const Dense& d, Vec (&sums)[M][3], const Place& p) {
+    static RECURRA_INLINE void finish(const Dense& d, Vec (&sums)[M][3], const Place& p, long unit) {
+        const Vec bias = load(d.bias_hn + unit);
         RECURRA_UNROLL
         for (int m = 0; m < M; ++m) {
             const long at = m * d.units;
             float* gates = p.gates + 3 * at;
-            const Vec r = sigmoid(sums[m][0]), u = sigmoid(sums[m][1]);
-            const Vec n = tanh(r * sums[m][2] + load(gates + 2 * d.units));
+            const Vec r = sigmoid(sums[m][0] + load(gates)), u = sigmoid(sums[m][1] + load(gates + d.units));
+            const Vec added = sums[m][2] + bias;
+            const Vec n = tanh(r * added + load(gates + 2 * d.units));
             store(p.y + at, u * (load(p.h + at) - n) + n);
             if (KEEP) {
                 store(gates, r);
                 store(gates + d.units, u);
                 store(gates + 2 * d.units, n);
-                store(p.kept + at, sums[m][2]);
+                store(p.kept + at, added);
             }
         }
+    }
+
+    static RECURRA_INLINE void fetch_back(const Dense& d, const BackPlace& p, long at, long row) {
+        RECURRA_UNROLL
+        for (int gate = 0; gate < 3; ++gate) fetch(p.gates + at + (2 * row + gate) * d.units);
+        RECURRA_UNROLL
+        for (int gate = 0; gate < 4; ++gate) fetch_to_write(p.dgates + at + (3 * row + gate) * d.units);
+        fetch(p.kept + at);
+        fetch(p.h + at);
+        fetch_to_write(p.dh + at);
     }
 
     static RECURRA_INLINE void back(const Dense& d, Vec dh, const BackPlace& p, long at, long row) {

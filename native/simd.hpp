@@ -38,6 +38,8 @@ typedef float Loose __attribute__((vector_size(W * 4), aligned(4), may_alias)); 
 
 RECURRA_INLINE Vec load(const float* from) { return *reinterpret_cast<const Loose*>(from); }
 RECURRA_INLINE void store(float* to, Vec x) { *reinterpret_cast<Loose*>(to) = x; }
+RECURRA_INLINE void fetch(const float* from) { __builtin_prefetch(from); }
+RECURRA_INLINE void fetch_to_write(float* from) { __builtin_prefetch(from, 1); }
 RECURRA_INLINE Vec splat(float x) { return x - Vec{}; }  // x - 0 is x, -0 and NaN included
 
 // The first `count` < W numbers, zero behind them; and only those written.

@@ -13,6 +13,43 @@ struct Count {
     static constexpr int value = N;
 };
 
+// Keep x in a register: left alone, the compiler loads it anew for every product, and loads are what runs short.
+RECURRA_INLINE void hold(Vec& x) {
+#if defined(__x86_64__)
+    asm("" : "+v"(x));
+#elif defined(__aarch64__)
+    asm("" : "+w"(x));
+#endif
+}
+
+// sums[m][n] += a[m · stride] · row[n].
+template <int M, int N>
+RECURRA_INLINE void add_products(Vec (&sums)[M][N], const float* a, long stride, const float* row) {
+    if constexpr (N <= M) {
+        Vec columns[N];
+        RECURRA_UNROLL
+        for (int n = 0; n < N; ++n) hold(columns[n] = load(row + n * W));
+        RECURRA_UNROLL
+        for (int m = 0; m < M; ++m) {
+            Vec x = splat(a[m * stride]);
+            hold(x);
+            RECURRA_UNROLL
+            for (int n = 0; n < N; ++n) sums[m][n] += x * columns[n];
+        }
+    } else {
+        Vec xs[M];
+        RECURRA_UNROLL
+        for (int m = 0; m < M; ++m) hold(xs[m] = splat(a[m * stride]));
+        RECURRA_UNROLL
+        for (int n = 0; n < N; ++n) {
+            Vec column = load(row + n * W);
+            if (M > 1) hold(column);
+            RECURRA_UNROLL
+            for (int m = 0; m < M; ++m) sums[m][n] += xs[m] * column;
+        }
+    }
+}
+
 // sums[m][n] += Σ_k a[m · stride + k] · block[k][n], for M rows and N vectors of columns.
 template <int M, int N>
 RECURRA_INLINE void multiply(Vec (&sums)[M][N], const float* a, long stride, const float* block, long count) {
@@ -21,32 +58,20 @@ RECURRA_INLINE void multiply(Vec (&sums)[M][N], const float* a, long stride, con
     Vec more[CHAINS][M][N] = {};
     long k = 0;
     for (; k + CHAINS <= count; k += CHAINS) {
+        const float* row = block + k * N * W;
         RECURRA_UNROLL
-        for (int chain = 0; chain < CHAINS; ++chain) {
-            const float* w = block + (k + chain) * N * W;
-            RECURRA_UNROLL
-            for (int n = 0; n < N; ++n) __builtin_prefetch(w + n * W + 1024);
-            Vec columns[N];
-            RECURRA_UNROLL
-            for (int n = 0; n < N; ++n) columns[n] = load(w + n * W);
-            RECURRA_UNROLL
-            for (int m = 0; m < M; ++m) {
-                const Vec x = splat(a[m * stride + k + chain]);
-                RECURRA_UNROLL
-                for (int n = 0; n < N; ++n) {
-                    if (chain == 0)
-                        sums[m][n] += x * columns[n];
-                    else
-                        more[chain][m][n] += x * columns[n];
-                }
-            }
-        }
+        for (int n = 0; n < CHAINS * N; n += 16 / (W < 16 ? W : 16)) __builtin_prefetch(row + n * W + 1024);
+        add_products<M, N>(sums, a + k, stride, row);
+        RECURRA_UNROLL
+        for (int chain = 1; chain < CHAINS; ++chain)
+            add_products<M, N>(more[chain], a + k + chain, stride, row + chain * N * W);
     }
-    for (; k < count; ++k)
-        for (int m = 0; m < M; ++m)
-            for (int n = 0; n < N; ++n) sums[m][n] += splat(a[m * stride + k]) * load(block + (k * N + n) * W);
+    for (; k < count; ++k) add_products<M, N>(sums, a + k, stride, block + k * N * W);
+    RECURRA_UNROLL
     for (int chain = 1; chain < CHAINS; ++chain)
+        RECURRA_UNROLL
         for (int m = 0; m < M; ++m)
+            RECURRA_UNROLL
             for (int n = 0; n < N; ++n) sums[m][n] += more[chain][m][n];
 }
 
