@@ -73,6 +73,8 @@ def test_importing_loads_nothing_heavy(program: str) -> None:
         (["--version"], "0."),
         (["forecast", "--help"], "--lead-time"),
         (["backtest", "--help"], "--origins"),
+        (["bench", "--help"], "--full"),
+        (["doctor", "--help"], "--no-measure"),
         (["train", "forecaster", "--help"], "--checkpoint"),
     ],
 )
@@ -118,6 +120,22 @@ except SystemExit as end:
     assert "pip install 'recurra[train]'" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == "code 2\n"
+
+
+def test_bench_names_a_missing_torch() -> None:
+    program = RUN.format(arguments=["recurra", "bench"]).replace(
+        "assert not end.code", "assert end.code == 2"
+    )
+    assert (
+        "pip install 'recurra[train]'" in python(WITHOUT.format(packages={"torch"}, program=program)).stderr
+    )
+
+
+def test_doctor_works_without_torch_and_says_so() -> None:
+    done = python(WITHOUT.format(packages={"torch"}, program=RUN.format(arguments=["recurra", "doctor"])))
+    assert "not installed" in done.stdout
+    assert "matrix products" in done.stdout
+    assert "pip install 'recurra[train]'" in done.stderr
 
 
 def test_model_folders_are_read_and_written_without_torch(tmp_path: Path) -> None:

@@ -36,6 +36,9 @@ def pictures() -> list[str]:
         plots.bars(["recurra", "naive"], [0.6, 0.7], mark=0),
         plots.demand(samples, 40, expected=30, available=12),
         plots.calibration(LEVELS, np.array(LEVELS) - 0.05, np.array(LEVELS) + 0.05),
+        plots.curves(
+            {"GRU": {"B 1": ([64, 128], [4.0, 2.0])}, "LSTM": {"B 1": ([64], [0.5])}}, across="H", up="×"
+        ),
     ]
 
 
@@ -124,6 +127,14 @@ def test_orange_bars_are_exactly_the_demand_beyond_the_level(monkeypatch: pytest
 def test_a_level_without_its_mirror_draws_no_band() -> None:
     svg = fan(levels=(0.1, 0.5), quantiles=np.ones((10, 2)), legend=True)
     assert not any("range" in text for text in texts(svg))
+
+
+def test_curves_share_one_legend_and_show_ratios_as_they_are() -> None:
+    panels = {"GRU": {"B 1": ([64, 512], [1.0, 8.0])}, "LSTM": {"B 1": ([64], [1.0]), "B 16": ([64], [2.0])}}
+    shown = [text.strip() for text in texts(plots.curves(panels, across="units", up="×"))]
+    assert {"GRU", "LSTM", "units", "64", "512", "8"} <= set(shown)
+    assert (shown.count("B 1"), shown.count("B 16")) == (1, 1)
+    assert ElementTree.fromstring(plots.curves({}, across="units", up="×")).tag == "svg"
 
 
 def test_an_empty_history_and_one_step_can_be_drawn() -> None:
