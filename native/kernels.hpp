@@ -64,6 +64,51 @@ struct Dense {
     float* dgates;
 };
 
+enum class StepsCell { elman, lstm, gru, slstm };
+
+// A whole sequence of a layer of the dense family with options, each step's matrix product followed by work on whole rows.
+// `width` is the units of one head and `units` those filled up with zeros to a multiple of twice the vectors' width;
+// P is heads × units, G the gates (coupled LSTM: 3), R what the next step sees, h: `shown` and filled up `shown_units`,
+// P but with a projection. N and `counts` are as in Dense, and K, for what only a backward pass has for every step,
+// is N with `keep` and else rows. Options are null, zero or false where a layer does not have them.
+struct Steps {
+    StepsCell cell;
+    bool relu;         // Elman's nonlinearity; else tanh
+    bool coupled;      // LSTM: no input gate, it is 1 - f
+    bool reset_first;  // GRU: r scales h before the matrix, not after
+    bool reverse, keep;
+    int threads;
+    float zoneout_h, zoneout_c;  // rates, of which the expected value is taken; masks go before
+    long rows, steps, heads, width, units, shown, shown_units;
+    const long *counts, *offsets;
+    const float* weight;      // (G, heads, width, width), or (G, width, shown)
+    const float* projection;  // (shown, width)
+    const float* peephole;    // (G - 1, P): i, f, o
+    const float *gain_x, *gain_h, *bias;  // (G, P): layer norm, all or none
+    const float *gain_c, *bias_c;         // (P,): LSTM's, both or none
+    const float* bias_hn;                 // (P,): GRU's
+    const float *dropout, *moves_h, *moves_c;  // masks: (N, P), (N, R), (N, P)
+    const float *h0, *c0, *n0, *m0;  // (rows, R or P), the states that the cell has
+    float* panel;    // room for both matrices filled up
+    float* entered;  // (N, G · P): x's part of the gates, biases included unless there is layer norm; that leaves its normal
+    float* gates;    // (N, G · P); may be `entered` but with layer norm and `keep`
+    float* added;    // (K, G · P): what h adds
+    float* inner;    // (K, P): what the second matrix sees, or Elman's h after dropout
+    float* moments;  // (K, 4): with layer norm
+    float* y;        // (N, R)
+    float *c, *n, *m;          // (K, P); without `keep` they hold the first state at first, and the last in the end
+    float *hn, *cn, *nn, *mn;  // (rows, R or P): after each row's last step; without `keep` only hn is written
+
+    // The backward pass: with what the forward pass left, in …
+    const float* gy;            // (N, R)
+    float *dh, *dc, *dn, *dm;   // (rows, R or P): in: the gradients of the last states; out: those of the first
+    // … and out. `dadded` may be `dentered` where there is no layer norm and the cell is no GRU.
+    float *dentered, *dadded;   // (N, G · P): of what x and h add
+    float* dshown;              // (N, R), with a projection: of its product
+    float* dinner;              // room for (rows, P)
+    float *dgain_x, *dgain_h, *dbias, *dgain_c, *dbias_c, *dbias_hn, *dpeephole;  // (rows, …): added to, row by row
+};
+
 struct Kernels {
     const char* name;
     int width;  // float32 numbers in a vector
@@ -71,6 +116,8 @@ struct Kernels {
     void (*scan_double)(const Scan<double>&, bool backward);
     void (*dense_forward)(const Dense&);
     void (*dense_backward)(const Dense&);
+    void (*steps_forward)(const Steps&);
+    void (*steps_backward)(const Steps&);
 };
 
 // The variant in use: the best that this processor runs, or the one that the environment variable RECURRA_SIMD names.
