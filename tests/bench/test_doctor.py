@@ -78,7 +78,12 @@ def test_a_machine_in_order_has_no_findings() -> None:
         ({"extension": {"stale": True}}, "older than its sources", "make install"),
         (
             {"extension": {"forced": "scalar", "variant": "scalar"}},
-            "RECURRA_SIMD=scalar keeps this machine from running avx2",
+            "RECURRA_SIMD=scalar keeps this machine from avx2",
+            "Unset it",
+        ),
+        (
+            {"extension": {"forced": "sse9", "variant": None, "width": None}},
+            "RECURRA_SIMD=sse9 is none of the variants that this machine runs (avx2, scalar)",
             "Unset it",
         ),
         ({"extension": {"openmp": False}}, "without OpenMP", "libomp"),

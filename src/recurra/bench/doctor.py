@@ -18,8 +18,6 @@ from recurra.bench.limits import caches, cores, cpu, limits, torch_or_none
 
 __all__ = ["examine", "findings"]
 
-PREFERRED = ("avx512", "avx2", "neon", "scalar")  # the best that a machine can run comes first
-
 
 def examine(*, measure: bool = True) -> dict[str, Any]:
     """Everything as plain values, which docs/cli.md explains, in a few seconds; `limits` only with `measure`."""
@@ -60,10 +58,15 @@ def findings(found: dict[str, Any]) -> list[str]:
         said.append(
             "The extension is older than its sources in native/. Install recurra again: make install."
         )
-    if extension["forced"] and extension["variant"] != _best(extension["variants"]):
+    forced, variants = extension["forced"], extension["variants"] or []
+    if forced and variants and forced not in variants:
         said.append(
-            f"RECURRA_SIMD={extension['forced']} keeps this machine from running "
-            f"{_best(extension['variants'])}, which is faster. Unset it."
+            f"RECURRA_SIMD={forced} is none of the variants that this machine runs ({', '.join(variants)}), so that "
+            "the extension fails. Unset it."
+        )
+    elif forced and variants and forced != variants[0]:
+        said.append(
+            f"RECURRA_SIMD={forced} keeps this machine from {variants[0]}, which is faster. Unset it."
         )
     if threads["used"] > found["machine"]["cores"]:
         said.append(
@@ -98,7 +101,7 @@ def _versions() -> dict[str, str | None]:
 def _extension() -> dict[str, Any]:
     """What recurra._native tells about itself; None where it does not, or is not there."""
     native = _native()
-    variants = _told(native, "variants")
+    variants = _told(native, "variants")  # the best comes first
     return {
         "built": native is not None,
         "file": getattr(native, "__file__", None),
@@ -120,7 +123,10 @@ def _native() -> ModuleType | None:
 
 def _told(native: ModuleType | None, name: str) -> Any:
     function = getattr(native, name, None)
-    return None if function is None else function()
+    try:
+        return None if function is None else function()
+    except RuntimeError:  # RECURRA_SIMD asks for a variant that is not there
+        return None
 
 
 def _stale(native: ModuleType | None) -> bool:
@@ -149,10 +155,6 @@ def _paths() -> dict[str, list[str]] | None:
     except ValueError:  # RECURRA_OPS is wrong, or asks for what is not there: every call fails
         allowed = ()
     return {name: [path.kind for path in paths if path.kind in allowed] for name, paths in ops.TABLE.items()}
-
-
-def _best(variants: list[str] | None) -> str | None:
-    return next((name for name in PREFERRED if name in (variants or ())), None)
 
 
 def _rounded(rates: dict[str, float | None]) -> dict[str, float | None]:
