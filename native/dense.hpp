@@ -54,16 +54,20 @@ void forward_rows(const Dense& d, const Share& share, const Place& place, long b
     constexpr long UNITS = Cell::BLOCK * W;
     for (long block = share.first_block; block < share.last_block; ++block) {
         const float* panel = d.panel + block * d.width * N * W;
-        each_tile<rows_of_tile(N)>(begin, end, [&](auto rows, long first) __attribute__((always_inline)) {
-            constexpr int M = decltype(rows)::value;
-            const long at = first * d.units, unit = block * UNITS;
-            const Place p = {place.h + at + unit, place.c + at + unit, place.gates + Cell::GATES * at + unit,
-                             place.y + at + unit, place.kept + at + unit};
-            Cell::template fetch_rows<M>(d, p);  // needed when the product is done
-            Vec sums[M][N] = {};
-            multiply<M, N>(sums, place.h + at, d.units, panel, d.width);
-            Cell::template finish<KEEP>(d, sums, p, unit);
-        });
+        const long unit = block * UNITS;
+        const auto place_of = [&](long row) __attribute__((always_inline)) {
+            const long at = row * d.units;
+            return Place{place.h + at + unit, place.c + at + unit, place.gates + Cell::GATES * at + unit,
+                         place.y + at + unit, place.kept + at + unit};
+        };
+        rows_times_block<N>(
+            place.h, d.units, panel, d.width, begin, end,
+            [&](auto rows, long first) __attribute__((always_inline)) {
+                Cell::template fetch_rows<decltype(rows)::value>(d, place_of(first));
+            },
+            [&](auto rows, long first, auto& sums) __attribute__((always_inline)) {
+                Cell::template finish<KEEP, decltype(rows)::value>(d, sums, place_of(first), unit);
+            });
     }
 }
 
@@ -120,19 +124,18 @@ template <typename Cell, typename Fetch, typename Use>
 void handed_back(const Dense& d, const Share& share, const float* later, long begin, long end, Fetch fetch, Use use) {
     for (long block = share.first_block; block < share.last_block; ++block) {
         const float* panel = d.panel + block * Cell::GATES * d.units * BACK * W;
-        each_tile<rows_of_tile(BACK)>(begin, end, [&](auto rows, long first) __attribute__((always_inline)) {
-            constexpr int M = decltype(rows)::value;
+        const auto fetch_tile = [&](auto rows, long first) __attribute__((always_inline)) {
             RECURRA_UNROLL
-            for (int m = 0; m < M; ++m) fetch(first + m, block * BACK * W);
-            Vec sums[M][BACK] = {};
-            if (later != nullptr)
-                multiply<M, BACK>(sums, later + (first * Cell::DGATES + Cell::FIRST) * d.units, Cell::DGATES * d.units,
-                                  panel, Cell::GATES * d.units);
+            for (int m = 0; m < decltype(rows)::value; ++m) fetch(first + m, block * BACK * W);
+        };
+        const auto use_tile = [&](auto rows, long first, auto& sums) __attribute__((always_inline)) {
             RECURRA_UNROLL
-            for (int m = 0; m < M; ++m)
+            for (int m = 0; m < decltype(rows)::value; ++m)
                 RECURRA_UNROLL
                 for (int n = 0; n < BACK; ++n) use(sums[m][n], first + m, (block * BACK + n) * W);
-        });
+        };
+        const long from = later == nullptr ? 0 : Cell::FIRST * d.units, count = later == nullptr ? 0 : Cell::GATES * d.units;
+        rows_times_block<BACK>(later + from, Cell::DGATES * d.units, panel, count, begin, end, fetch_tile, use_tile);
     }
 }
 
@@ -253,7 +256,7 @@ void backward(const Dense& d) {
     });
 }
 
-inline void dense_forward(const Dense& d) {
+void dense_forward(const Dense& d) {
     switch (d.cell) {
         case DenseCell::elman: return d.keep ? forward<Elman, true>(d) : forward<Elman, false>(d);
         case DenseCell::lstm: return d.keep ? forward<Lstm, true>(d) : forward<Lstm, false>(d);
@@ -261,7 +264,7 @@ inline void dense_forward(const Dense& d) {
     }
 }
 
-inline void dense_backward(const Dense& d) {
+void dense_backward(const Dense& d) {
     switch (d.cell) {
         case DenseCell::elman: return backward<Elman>(d);
         case DenseCell::lstm: return backward<Lstm>(d);

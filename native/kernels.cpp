@@ -1,13 +1,22 @@
-// Compiled once for each variant, with RECURRA_VARIANT its name and the compiler's flags for its instructions.
-#include "dense.hpp"
+// A variant's table. The families' kernels are compiled beside it, each once for each variant (CMakeLists.txt), with
+// RECURRA_VARIANT its name and the compiler's flags for its instructions.
 #include "kernels.hpp"
-#include "scan.hpp"
-#include "steps.hpp"
+
+#include "simd.hpp"
 
 #define NAME_OF(variant) #variant
 #define NAME(variant) NAME_OF(variant)
 
 namespace recurra::RECURRA_VARIANT {
+
+void dense_forward(const Dense&);
+void dense_backward(const Dense&);
+void steps_forward(const Steps&);
+void steps_backward(const Steps&);
+template <typename Number>
+void scan(const Scan<Number>&, bool backward);
+extern template void scan(const Scan<float>&, bool);
+extern template void scan(const Scan<double>&, bool);
 
 extern const Kernels table;
 const Kernels table = {NAME(RECURRA_VARIANT), W,

@@ -218,7 +218,7 @@ inline void steps_ends(const Steps& d, const Worker& worker) {
     take(d.mn, d.m, d.m0, worker.plan.units);
 }
 
-inline void steps_forward(const Steps& d) {
+void steps_forward(const Steps& d) {
     steps_team(d, false, [&](const Worker& worker) {
         for (long count = 0; count < d.steps; ++count) worker.forward(count);
         worker.barrier.wait();
@@ -227,7 +227,7 @@ inline void steps_forward(const Steps& d) {
 }
 
 // Against the forward pass: a row comes in at its last step and goes out at its first.
-inline void steps_backward(const Steps& d) {
+void steps_backward(const Steps& d) {
     steps_team(d, true, [&](const Worker& worker) {
         for (long count = 0; count < d.steps; ++count) worker.backward(count);
     });

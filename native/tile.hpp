@@ -99,4 +99,43 @@ RECURRA_INLINE void each_tile(long begin, long end, Tile tile) {
     }
 }
 
+// The product of rows [begin, end) of a, `stride` apart, with a block of `count` rows and N vectors of columns. Before a tile of
+// rows is computed before(Count<M>, first row) is called, and after(Count<M>, first row, sums) when its sums are there.
+//
+// A long block is taken in parts that stay in the first cache while all rows go by; sums of parts wait in memory.
+template <int N, typename Before, typename After>
+RECURRA_INLINE void rows_times_block(const float* a, long stride, const float* block, long count, long begin, long end,
+                                     Before before, After after) {
+    constexpr int MOST = rows_of_tile(N);
+    constexpr long ROWS = 16 * MOST, PART = 4096 / (N * W);  // 16 kB of the block, and some more of waiting sums
+    const long size = count < 2 * PART || end - begin <= 2 * MOST ? count : PART;
+    Vec waiting[ROWS][N];
+    for (; begin < end; begin += ROWS) {
+        const long stop = end < begin + ROWS ? end : begin + ROWS;
+        long part = 0;
+        do {
+            const long left = count - part;
+            each_tile<MOST>(begin, stop, [&](auto rows, long first) __attribute__((always_inline)) {
+                constexpr int M = decltype(rows)::value;
+                if (left <= size) before(rows, first);
+                Vec sums[M][N];
+                RECURRA_UNROLL
+                for (int m = 0; m < M; ++m)
+                    RECURRA_UNROLL
+                    for (int n = 0; n < N; ++n) sums[m][n] = part == 0 ? Vec{} : waiting[first - begin + m][n];
+                multiply<M, N>(sums, a + first * stride + part, stride, block + part * N * W, left <= size ? left : size);
+                if (left <= size) {
+                    after(rows, first, sums);
+                    return;
+                }
+                RECURRA_UNROLL
+                for (int m = 0; m < M; ++m)
+                    RECURRA_UNROLL
+                    for (int n = 0; n < N; ++n) waiting[first - begin + m][n] = sums[m][n];
+            });
+            part += size;
+        } while (part < count);
+    }
+}
+
 }  // namespace recurra::RECURRA_VARIANT

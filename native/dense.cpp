@@ -1,0 +1,1 @@
+#include "dense.hpp"  // defines dense_forward and dense_backward

@@ -1,0 +1,1 @@
+#include "steps.hpp"  // defines steps_forward and steps_backward
