@@ -49,7 +49,7 @@ def measured(
 ) -> dict[str, Times]:
     """Hold what the ways give to the first way's, as far as it is `seen`; then time them in turns."""
     check_alike({name: seen(way()) for name, way in ways.items()}, tolerance)
-    return take_turns(ways, budget=0.2 if quick else 6.0, rounds=(2, 3) if quick else (5, 31))
+    return take_turns(ways, budget=0.2 if quick else 6.0, rounds=(2, 3) if quick else (3, 31))
 
 
 def row(what: Mapping[str, Any], times: Mapping[str, Times], ours: str) -> Row:
