@@ -33,6 +33,13 @@ RECURRA_INLINE void gate(Vec x, Vec& open, Vec& shut) {
     shut = x > 0.0f ? smaller : larger;
 }
 
+// The slope of tanh at x, where tanh itself would have rounded to 1.
+RECURRA_INLINE Vec slope_of_tanh(Vec x) {
+    Vec open, shut;
+    gate(2.0f * x, open, shut);
+    return 4.0f * open * shut;
+}
+
 // e^x - 1 for x ≤ 0, without the loss of digits near 0; `exp`'s polynomial, put together in another order.
 RECURRA_INLINE Vec exp_minus_1(Vec x) {
     x = clamp(x, -87.3f, 0.0f);
@@ -183,7 +190,7 @@ struct QRNN : RealNumbers {
         Vec open, shut;
         gate(in[1], open, shut);
         const Vec candidate = tanh(in[0]);
-        gin[0] = gb * shut * (1.0f - candidate * candidate);
+        gin[0] = gb * shut * slope_of_tanh(in[0]);
         gin[1] = (ga - gb * candidate) * (open * shut);
     }
     RECURRA_INLINE static Vec readout(const Vec* in, Vec h) { return sigmoid(in[2]) * h; }
@@ -217,10 +224,9 @@ struct SRU : RealNumbers {
     RECURRA_INLINE static Vec readout_back(const Vec* in, Vec h, Vec gy, Vec* gin) {
         Vec open, shut;
         gate(in[2], open, shut);
-        const Vec squashed = tanh(h);
-        gin[2] = gy * (squashed - in[3]) * (open * shut);
+        gin[2] = gy * (tanh(h) - in[3]) * (open * shut);
         gin[3] = gy * shut;
-        return gy * open * (1.0f - squashed * squashed);
+        return gy * open * slope_of_tanh(h);
     }
 };
 

@@ -1,8 +1,13 @@
-"""One thread: the networks here are far too small for two."""
+"""Lets these tests import scans.py, and runs them on one thread: the networks are far too small for two."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scans import VARIANTS, assert_alike, in_layout, needs_extension, results, shapes, using
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
 from recurra import ops
+from recurra.ops.diagonal import cpu, reference
 
 
 def inputs(rows: int, steps: int, units: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -33,18 +37,72 @@ def test_the_definition(lengths: tuple[int, ...] | None) -> None:
             np.testing.assert_allclose(found[row, t], h, rtol=1e-13, atol=1e-14)
 
 
+@needs_extension
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.usefixtures("poisoned_memory")
+@given(st.data())
+def test_the_extension_is_the_definition(variant: str, data: st.DataObject) -> None:
+    rows, steps, units, lengths = data.draw(shapes())
+    dtype = data.draw(st.sampled_from([torch.float32, torch.float64]))
+    layout = data.draw(st.sampled_from(["contiguous", "transposed", "strided"]))
+    scale = data.draw(st.sampled_from([1e-30, 1.0, 1e30]))
+    steady = data.draw(st.booleans(), label="a is the same at every step")
+    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 1000)))
+    shape = (units, 2) if steady else (rows, steps, units, 2)
+    a = 1.4 * torch.rand(shape, dtype=dtype, generator=generator) - 0.7
+    b = scale * torch.randn(rows, steps, units, 2, dtype=dtype, generator=generator)
+    h0 = scale * torch.randn(rows, units, 2, dtype=dtype, generator=generator)
+    arguments = [in_layout(layout, each) for each in (a, b, h0)]
+    with using(variant):
+        found = results(lambda *each: cpu.complex_scan(*each, lengths), arguments)
+    wanted = results(lambda *each: reference.complex_scan(*each, lengths), arguments)
+    assert_alike(found, wanted, {torch.float32: 2e-6, torch.float64: 1e-14}[dtype])
+
+
+@needs_extension
+@pytest.mark.usefixtures("poisoned_memory")
+def test_threads_change_no_bit() -> None:
+    a, b, h0 = torch.rand(3, 200, 99, 2) - 0.5, torch.randn(3, 200, 99, 2), torch.randn(3, 99, 2)
+    one = results(cpu.complex_scan, (a, b, h0))
+    torch.set_num_threads(2)
+    two = results(cpu.complex_scan, (a, b, h0))
+    assert all(torch.equal(x, y) for x, y in zip(one, two, strict=True))
+
+
 @pytest.mark.parametrize("steps", [0, 1, 3])
 def test_derivatives_agree_with_finite_differences(steps: int) -> None:
     lengths = torch.tensor([steps, 0])
-    assert gradcheck(ops.complex_scan, inputs(2, steps, 2))
-    assert gradgradcheck(ops.complex_scan, inputs(2, steps, 2))
-    assert gradcheck(lambda *each: ops.complex_scan(*each, lengths), inputs(2, steps, 2))
+    a, b, h0 = inputs(2, steps, 2)
+    steady = torch.randn(2, 2, dtype=torch.float64, requires_grad=True)
+    for decay in (a, steady):
+        for counted in (None, lengths):
+            assert gradcheck(lambda *each, n=counted: ops.complex_scan(*each, n), (decay, b, h0))
+            assert gradgradcheck(lambda *each, n=counted: ops.complex_scan(*each, n), (decay, b, h0))
 
 
 # torch itself uses torch.jit.script when forward mode first runs.
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 def test_forward_mode_is_not_silently_zero() -> None:
     assert gradcheck(ops.complex_scan, inputs(2, 3, 2), check_forward_ad=True)
+
+
+@needs_extension
+def test_torch_accepts_the_operator() -> None:
+    torch.library.opcheck(torch.ops.recurra.complex_scan.default, inputs(2, 3, 4))
+
+
+@needs_extension
+def test_the_operator_is_in_the_exported_graph() -> None:
+    class Scan(torch.nn.Module):
+        def forward(self, a: Tensor, b: Tensor, h0: Tensor) -> Tensor:
+            return ops.complex_scan(a, b, h0)
+
+    arguments = tuple(tensor.detach() for tensor in inputs(2, 3, 4))
+    steps = torch.export.Dim("steps", min=2)
+    exported = torch.export.export(Scan(), arguments, dynamic_shapes=({1: steps}, {1: steps}, None))
+    assert "recurra.complex_scan" in exported.graph_module.code
+    longer = tuple(tensor.detach() for tensor in inputs(2, 7, 4))
+    torch.testing.assert_close(exported.module()(*longer), reference.complex_scan(*longer))
 
 
 def test_what_stands_past_a_rows_length_never_matters() -> None:

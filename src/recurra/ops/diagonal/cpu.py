@@ -77,7 +77,7 @@ class _Scan(torch.autograd.Function):
     def backward(ctx, gy, glast):  # type: ignore[no-untyped-def]
         lengths, h0, shared, h, *inputs = ctx.saved_tensors
         gy = torch.zeros_like(h) if gy is None else gy
-        if torch.is_grad_enabled() or torch._C._functorch.peek_interpreter_stack() is not None:
+        if torch.is_grad_enabled() or _mapped(gy):
             found = _differentiable(ctx.cell, lengths, h0, shared, inputs, h, gy, glast)
         else:
             found = _backward(ctx.cell, lengths, h0, shared, inputs, h, gy, glast)
@@ -202,7 +202,7 @@ def _differentiable(
         gh0, ga, gb = _adjoint("complex" if "complex" in cell else "linear", a, lengths, h0, h, gy)
         return [gh0, None, ga, gb] if shared is None else [gh0, ga.sum((0, 1)), gb]
     with torch.enable_grad():
-        outputs = reference.gated_scan(cell, inputs[0], h0, shared, lengths, scan=_either("linear"))
+        outputs = reference.gated_scan(cell, inputs[0], h0, shared, lengths, scan=_either("linear", gy))
         grads = [gy, torch.zeros_like(h0) if glast is None else glast]
         given = (h0, shared, *inputs)
         leaves = [each for each in given if each is not None and each.requires_grad]
@@ -218,7 +218,7 @@ def _adjoint(
     times = torch.mul if cell == "linear" else complex_product
     before = torch.cat([h0.unsqueeze(1), h], 1)[:, : h.shape[1]]
     after = torch.cat([a[:, 1:], torch.zeros_like(a[:, :1])], 1)
-    adjoint = _either(cell)(_conjugate(cell, after).flip(1), gy.flip(1), torch.zeros_like(h0)).flip(1)
+    adjoint = _either(cell, gy)(_conjugate(cell, after).flip(1), gy.flip(1), torch.zeros_like(h0)).flip(1)
     ga = times(adjoint, _conjugate(cell, before))
     gh0 = times(adjoint[:, :1], _conjugate(cell, a[:, :1])).sum(1)
     return gh0, ragged.fill(ga, lengths), ragged.fill(adjoint, lengths)
@@ -228,12 +228,17 @@ def _conjugate(cell: str, x: Tensor) -> Tensor:
     return x if cell == "linear" else torch.stack([x[..., 0], -x[..., 1]], -1)
 
 
-def _either(cell: str) -> Callable[..., Tensor]:
-    """The scan, or where torch.func is at work the reference."""
-    transformed = torch._C._functorch.peek_interpreter_stack() is not None
+def _either(cell: str, grad: Tensor) -> Callable[..., Tensor]:
+    """The scan, or the reference where vmap or torch.func is at work on `grad`."""
     if cell == "linear":
-        return reference.linear_scan if transformed else linear_scan
-    return reference.complex_scan if transformed else complex_scan
+        return reference.linear_scan if _mapped(grad) else linear_scan
+    return reference.complex_scan if _mapped(grad) else complex_scan
+
+
+def _mapped(grad: Tensor) -> bool:
+    # torch has no public way to ask; `is_grads_batched` and vectorized Jacobians still go by the older vmap.
+    older = torch._C._functorch.is_legacy_batchedtensor(grad)
+    return older or torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def _operator(name: str, cell: str) -> Callable[..., Any]:
