@@ -37,7 +37,9 @@ constexpr long TINY = 1 << 15;          // numbers that enter: fewer are not wor
 constexpr long STREAMED = 1l << 24;     // bytes that are written: more would push everything else out of the caches
 
 RECURRA_INLINE void stream(float* to, const float* from) {
-#if defined(__clang__)
+#if defined(RECURRA_WIDTH)
+    store(to, load(from));
+#elif defined(__clang__)
     __builtin_nontemporal_store(load(from), reinterpret_cast<Vec*>(to));
 #elif defined(__AVX512F__)
     _mm512_stream_ps(to, __m512(load(from)));

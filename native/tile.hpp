@@ -15,7 +15,9 @@ struct Count {
 
 // Keep x in a register: left alone, the compiler loads it anew for every product, and loads are what runs short.
 RECURRA_INLINE void hold(Vec& x) {
-#if defined(__x86_64__)
+#if defined(RECURRA_WIDTH)
+    (void)x;  // no register holds it
+#elif defined(__x86_64__)
     asm("" : "+v"(x));
 #elif defined(__aarch64__)
     asm("" : "+w"(x));

@@ -18,7 +18,9 @@ namespace avx2 { extern const Kernels table; }
 #ifdef RECURRA_HAS_NEON
 namespace neon { extern const Kernels table; }
 #endif
+#ifdef RECURRA_HAS_SCALAR
 namespace scalar { extern const Kernels table; }
+#endif
 
 void each_variant(void (*see)(const Kernels&, void* context), void* context) {
 #ifdef RECURRA_HAS_AVX512
@@ -32,7 +34,9 @@ void each_variant(void (*see)(const Kernels&, void* context), void* context) {
 #ifdef RECURRA_HAS_NEON
     see(neon::table, context);  // every aarch64 processor has it
 #endif
+#ifdef RECURRA_HAS_SCALAR
     see(scalar::table, context);
+#endif
 }
 
 namespace {

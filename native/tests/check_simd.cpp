@@ -12,14 +12,16 @@ namespace avx2 { extern const Probe probe; }
 #ifdef RECURRA_HAS_NEON
 namespace neon { extern const Probe probe; }
 #endif
+#ifdef RECURRA_HAS_SCALAR
 namespace scalar { extern const Probe probe; }
+#endif
 }  // namespace recurra
 
 namespace check {
 
 namespace {
 
-const recurra::Probe& probe_of(const recurra::Kernels& kernels) {
+recurra::Probe probe_of(const recurra::Kernels& kernels) {
 #ifdef RECURRA_HAS_AVX512
     if (!std::strcmp(kernels.name, "avx512")) return recurra::avx512::probe;
 #endif
@@ -29,7 +31,10 @@ const recurra::Probe& probe_of(const recurra::Kernels& kernels) {
 #ifdef RECURRA_HAS_NEON
     if (!std::strcmp(kernels.name, "neon")) return recurra::neon::probe;
 #endif
-    return recurra::scalar::probe;
+#ifdef RECURRA_HAS_SCALAR
+    if (!std::strcmp(kernels.name, "scalar")) return recurra::scalar::probe;
+#endif
+    return {};
 }
 
 // Both signs of 512 numbers out of each power of two, denormal ones too, and of 0, infinity and NaN.
@@ -88,7 +93,7 @@ bool check_some(const recurra::Kernels& kernels) {
 }  // namespace
 
 bool check_simd(const recurra::Kernels& kernels) {
-    const recurra::Probe& probe = probe_of(kernels);
+    const recurra::Probe probe = probe_of(kernels);
     // Where e^x leaves float32's normal numbers, exp stops: see its comment.
     const bool exp = check_function(
         kernels, "exp", probe.exp,
