@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from recurra import ops
-from recurra.ops import ragged
+from recurra.ops import native, ragged
 from recurra.ops.diagonal import cpu
 
 
@@ -17,13 +17,11 @@ def scan() -> torch.Tensor:
 def traced(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
     """The paths that operation `name` takes from now on."""
     taken: list[str] = []
-    paths = ops.TABLE[name]
 
-    def spy(which: str, function):
-        return lambda *each: (taken.append(which), function(*each))[1]
+    def spied(path: ops.Path) -> ops.Path:
+        return path._replace(run=lambda *each: (taken.append(path.kind), path.run(*each))[1])
 
-    spied = paths._replace(reference=spy("reference", paths.reference), fast=spy("fast", paths.fast))
-    monkeypatch.setitem(ops.TABLE, name, spied)
+    monkeypatch.setitem(ops.TABLE, name, [spied(path) for path in ops.TABLE[name]])
     return taken
 
 
@@ -39,12 +37,12 @@ def test_the_extension_is_taken_where_it_is(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("RECURRA_OPS", raising=False)
     taken = traced(monkeypatch, "linear_scan")
     assert scan().flatten().tolist() == [2, 3, 4]
-    assert taken == ["fast"]
+    assert taken == ["native"]
 
 
 def test_without_the_extension_the_reference_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RECURRA_OPS", raising=False)
-    monkeypatch.setattr(cpu, "_native", None)
+    monkeypatch.setattr(native, "_extension", None)
     assert not ops.native_available()
     assert scan().flatten().tolist() == [2, 3, 4]
     with pytest.raises(RuntimeError, match="not built"):
@@ -52,7 +50,7 @@ def test_without_the_extension_the_reference_is_taken(monkeypatch: pytest.Monkey
 
 
 def test_asking_for_a_missing_extension_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu, "_native", None)
+    monkeypatch.setattr(native, "_extension", None)
     monkeypatch.setenv("RECURRA_OPS", "native")
     with pytest.raises(ValueError, match=r"reinstall recurra with a C\+\+ compiler"):
         scan()
@@ -64,26 +62,33 @@ def test_a_typo_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         scan()
 
 
+@pytest.mark.skipif(not ops.native_available(), reason="the extension was not built")
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
 @pytest.mark.parametrize(
-    ("dtype", "steps", "lengths", "path"),
+    ("dtype", "steps", "lengths", "forced", "path"),
     [
-        (torch.float32, 3, None, "fast"),
-        (torch.float64, 3, None, "fast"),
-        (torch.float32, 3, [3, 1], "fast"),
-        (torch.float32, 0, None, "reference"),
-        (torch.bfloat16, 3, None, "reference"),
+        (torch.float32, 3, None, "", "native"),
+        (torch.float32, 3, None, "torch", "torch"),
+        (torch.float32, 3, None, "reference", "reference"),
+        (torch.float64, 3, None, "", "torch"),
+        (torch.float64, 3, None, "native", "torch"),
+        (torch.float32, 3, [3, 1], "", "native"),
+        (torch.float32, 3, [3, 1], "torch", "torch"),
+        (torch.float32, 0, None, "", "reference"),
+        (torch.bfloat16, 3, None, "", "native"),
+        (torch.bfloat16, 3, None, "torch", "reference"),
     ],
 )
-def test_where_torchs_kernels_are_taken(
+def test_which_code_runs_a_layer(
     name: str,
     dtype: torch.dtype,
     steps: int,
     lengths: list[int] | None,
+    forced: str,
     path: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv("RECURRA_OPS", raising=False)
+    monkeypatch.setenv("RECURRA_OPS", forced)
     taken = traced(monkeypatch, name)
     y = dense(name, torch.randn(2, steps, 3, dtype=dtype), None if lengths is None else torch.tensor(lengths))
     assert (y.shape, y.dtype) == ((2, steps, 4), dtype)

@@ -21,7 +21,9 @@ SMALL = 1 << 16  # numbers below which the allocator's own memory is warm
 
 _lock = threading.Lock()
 _waiting: OrderedDict[int, list[np.ndarray]] = OrderedDict()  # by size; what was used last stands last
-_returned: deque[np.ndarray] = deque()  # not yet sorted in: appending needs no lock, and a finalizer must not wait
+_returned: deque[np.ndarray] = (
+    deque()
+)  # not yet sorted in: appending needs no lock, and a finalizer must not wait
 _bytes = 0
 
 

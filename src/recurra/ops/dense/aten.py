@@ -16,12 +16,28 @@ from recurra.ops.dense import reference
 from recurra.ops.dense.masks import Masks
 from recurra.ops.dense.reference import GRUWeights, LSTMWeights, RNNWeights
 
-__all__ = ["fits_gru", "fits_lstm", "fits_rnn", "gru", "lstm", "rnn"]
+__all__ = ["fits_gru", "fits_lstm", "fits_rnn", "gru", "lstm", "plain_gru", "plain_lstm", "plain_rnn", "rnn"]
 
+TYPES = (torch.float32, torch.float64)
 SHUT = 1e30  # σ(SHUT) is 1 and σ(-SHUT) is 0, exactly, whatever else a gate adds
 
 
-def fits_rnn(
+def fits_rnn(x: Tensor, *arguments: Any) -> bool:
+    """Whether torch's kernel knows it: `plain_rnn`, float32 or float64."""
+    return x.dtype in TYPES and plain_rnn(x, *arguments)
+
+
+def fits_gru(x: Tensor, *arguments: Any) -> bool:
+    """As `fits_rnn`."""
+    return x.dtype in TYPES and plain_gru(x, *arguments)
+
+
+def fits_lstm(x: Tensor, *arguments: Any) -> bool:
+    """As `fits_rnn`; torch's kernel knows projections."""
+    return x.dtype in TYPES and plain_lstm(x, *arguments)
+
+
+def plain_rnn(
     x: Tensor,
     states: Any,
     weights: RNNWeights,
@@ -31,11 +47,11 @@ def fits_rnn(
     zoneout: float,
     masks: Masks | None,
 ) -> bool:
-    """Whether torch's kernel knows it: no options, at least one row and step, float32 or float64, on the CPU."""
-    return _fits(x) and weights.norms is None and zoneout == 0.0 and masks is None
+    """Whether it is without options, on the CPU, with at least one row and step."""
+    return _something(x) and weights.norms is None and zoneout == 0.0 and masks is None
 
 
-def fits_gru(
+def plain_gru(
     x: Tensor,
     states: Any,
     weights: GRUWeights,
@@ -45,11 +61,11 @@ def fits_gru(
     zoneout: float,
     masks: Masks | None,
 ) -> bool:
-    """As `fits_rnn`; torch's reset gate acts after the matrix product."""
-    return _fits(x) and reset_after and weights.norms is None and zoneout == 0.0 and masks is None
+    """As `plain_rnn`; the reset gate acts after the matrix product."""
+    return _something(x) and reset_after and weights.norms is None and zoneout == 0.0 and masks is None
 
 
-def fits_lstm(
+def plain_lstm(
     x: Tensor,
     states: Any,
     weights: LSTMWeights,
@@ -58,14 +74,14 @@ def fits_lstm(
     zoneout: tuple[float, float],
     masks: Masks | None,
 ) -> bool:
-    """As `fits_rnn`; torch's kernel knows projections."""
+    """As `plain_rnn`, but for a projection."""
     coupled = weights.hh.shape[0] == 3 * states[1].shape[1]
     varied = coupled or weights.peephole is not None or weights.norms is not None or bool(weights.mogrifier)
-    return _fits(x) and not varied and masks is None and zoneout == (0.0, 0.0)
+    return _something(x) and not varied and masks is None and zoneout == (0.0, 0.0)
 
 
-def _fits(x: Tensor) -> bool:
-    return x.numel() > 0 and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+def _something(x: Tensor) -> bool:
+    return x.numel() > 0 and x.device.type == "cpu"
 
 
 def rnn(

@@ -21,6 +21,11 @@ from recurra.ops.dense.reference import GRUWeights, LSTMWeights, RNNWeights
 
 __all__ = ["fits_gru", "fits_lstm", "fits_rnn", "gru", "lstm", "rnn"]
 
+TYPES = (
+    torch.float32,
+    torch.bfloat16,
+    torch.float16,
+)  # the halves are stored as such, and computed in float32
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
@@ -68,7 +73,12 @@ def gru(
 
 
 def lstm(
-    x: Tensor, states: tuple[Tensor, ...], weights: LSTMWeights, lengths: Tensor | None, reverse: bool, *_: Any
+    x: Tensor,
+    states: tuple[Tensor, ...],
+    weights: LSTMWeights,
+    lengths: Tensor | None,
+    reverse: bool,
+    *_: Any,
 ) -> tuple[Tensor, ...]:
     """As `recurra.ops.lstm`, for what `fits_lstm`."""
     call = Call("lstm", False, reverse, lengths)
@@ -76,22 +86,26 @@ def lstm(
 
 
 def fits_rnn(x: Tensor, *arguments: Any) -> bool:
-    """Whether the extension knows it: no options, float32, at least one row and step."""
-    return x.dtype == torch.float32 and aten.fits_rnn(x, *arguments)
+    """Whether the extension knows it: no options, at least one row and step, float32 or what is computed in it."""
+    return x.dtype in TYPES and aten.plain_rnn(x, *arguments)
 
 
 def fits_gru(x: Tensor, *arguments: Any) -> bool:
     """As `fits_rnn`; the reset gate after the product."""
-    return x.dtype == torch.float32 and aten.fits_gru(x, *arguments)
+    return x.dtype in TYPES and aten.plain_gru(x, *arguments)
 
 
 def fits_lstm(x: Tensor, states: Any, weights: LSTMWeights, *arguments: Any) -> bool:
     """As `fits_rnn`, without a projection."""
     plain = weights.projection is None
-    return plain and x.dtype == torch.float32 and aten.fits_lstm(x, states, weights, *arguments)
+    return plain and x.dtype in TYPES and aten.plain_lstm(x, states, weights, *arguments)
 
 
 def _run(call: Call, inputs: Inputs) -> tuple[Tensor, ...]:
+    dtype = inputs.x.dtype
+    if dtype != torch.float32:
+        wide = Inputs(*(None if each is None else each.float() for each in inputs))
+        return tuple(each.to(dtype) for each in _run(call, wide))
     if torch.is_grad_enabled() and any(each is not None and each.requires_grad for each in inputs):
         found: tuple[Tensor, ...] = _Dense.apply(call, *inputs)  # type: ignore[no-untyped-call]
         return found
@@ -115,7 +129,9 @@ class Order:
         self.counts = self._mask.sum(1)
         self.offsets = self.counts.cumsum(0) - self.counts
         self.total = int(self.counts.sum())
-        self._places = (steps * self.rows + self.by_length)[self._mask]  # of (T · B), in the caller's order of rows
+        self._places = (steps * self.rows + self.by_length)[
+            self._mask
+        ]  # of (T · B), in the caller's order of rows
 
     def addresses(self) -> tuple[int, int]:
         """Of the counts and offsets of the steps, 0 where all rows are whole."""
@@ -233,7 +249,9 @@ class Run:
 
     def results(self) -> tuple[Tensor, ...]:
         """y (B, T, H) and each row's last h and c (B, H)."""
-        states = [self.order.unsorted(each[:, : self.width]) for each in (self.hn, self.cn) if each is not None]
+        states = [
+            self.order.unsorted(each[:, : self.width]) for each in (self.hn, self.cn) if each is not None
+        ]
         return self.order.leave(self.y[:, : self.width]), *states
 
 
@@ -276,7 +294,9 @@ class _Dense(torch.autograd.Function):
 def _backward(run: Run, inputs: Inputs, grads: Any, needed: Any) -> list[Tensor | None]:
     order, width, units = run.order, run.width, run.units
     gy, *last = grads
-    states = [run.filled(order.sorted(each)).clone() for each in last]  # the extension turns them into those before
+    states = [
+        run.filled(order.sorted(each)).clone() for each in last
+    ]  # the extension turns them into those before
     blocks = run.gates + (run.call.cell == "gru")
     dgates = workspace.take(order.total, blocks * units)
     dh, dc = states if len(states) == 2 else (*states, None)
@@ -307,9 +327,7 @@ def _differentiate(call: Call, inputs: Inputs, grads: Any) -> list[Tensor | None
         outputs = reference.lstm(x, h0, c0, LSTMWeights(ih, hh, bias), mask)
     y = ragged.reverse(outputs[0], call.lengths) if call.reverse else outputs[0]
     wanted = [each for each in inputs if each is not None and each.requires_grad]
-    found = iter(
-        torch.autograd.grad((y, *outputs[1:]), wanted, grads, create_graph=True, allow_unused=True)
-    )
+    found = iter(torch.autograd.grad((y, *outputs[1:]), wanted, grads, create_graph=True, allow_unused=True))
     return [next(found) if each is not None and each.requires_grad else None for each in inputs]
 
 

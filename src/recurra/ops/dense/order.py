@@ -21,7 +21,12 @@ def in_order(run: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tens
 
     @wraps(run)
     def called(
-        x: Tensor, states: tuple[Tensor, ...], weights: Any, lengths: Tensor | None, reverse: bool, *options: Any
+        x: Tensor,
+        states: tuple[Tensor, ...],
+        weights: Any,
+        lengths: Tensor | None,
+        reverse: bool,
+        *options: Any,
     ) -> tuple[Tensor, ...]:
         x = ragged.fill(x, lengths)
         mask = None if lengths is None else ragged.valid(lengths, x.shape[1])
