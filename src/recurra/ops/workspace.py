@@ -45,8 +45,8 @@ def take(*shape: int) -> Tensor:
     lent = whole.view(_Lent)  # its base is `whole`, whatever is cut from it below
     start = -whole.ctypes.data % 64 // 4
     tensor = torch.from_numpy(lent)[start : start + count].view(shape)
-    if torch.are_deterministic_algorithms_enabled() and torch.utils.deterministic.fill_uninitialized_memory:
-        tensor.fill_(math.nan)
+    if torch.are_deterministic_algorithms_enabled():
+        tensor.fill_(math.nan)  # as torch fills its own
     return tensor
 
 

@@ -1,7 +1,7 @@
-"""Elman, LSTM and GRU through the extension: what needs the step before runs there, the rest is torch's matrix products.
+"""Elman, LSTM and GRU through the extension: what needs the step before runs there, all else is torch's products.
 
-The extension takes the steps one after another, each step's rows side by side, and of rows of different lengths only those
-that still go on: N is B · T, or the sum of the lengths. Units are filled up with zeros to whole vectors.
+The extension takes the steps one after another, each step's rows side by side, and of rows of different lengths only
+those that still go on: N is B · T, or the sum of the lengths. Units are filled up with zeros to whole vectors.
 
 Legend: B rows, T steps, I inputs, H units, P units filled up, G gates.
 """
@@ -82,7 +82,8 @@ def lstm(
 ) -> tuple[Tensor, ...]:
     """As `recurra.ops.lstm`, for what `fits_lstm`."""
     call = Call("lstm", False, reverse, lengths)
-    return _run(call, Inputs(x, *states, weights.ih, weights.hh, weights.bias, None))
+    h0, c0 = states
+    return _run(call, Inputs(x, h0, c0, weights.ih, weights.hh, weights.bias, None))
 
 
 def fits_rnn(x: Tensor, *arguments: Any) -> bool:
@@ -104,7 +105,7 @@ def fits_lstm(x: Tensor, states: Any, weights: LSTMWeights, *arguments: Any) -> 
 def _run(call: Call, inputs: Inputs) -> tuple[Tensor, ...]:
     dtype = inputs.x.dtype
     if dtype != torch.float32:
-        wide = Inputs(*(None if each is None else each.float() for each in inputs))
+        wide = Inputs(*(None if each is None else each.float() for each in inputs))  # type: ignore[arg-type]
         return tuple(each.to(dtype) for each in _run(call, wide))
     if torch.is_grad_enabled() and any(each is not None and each.requires_grad for each in inputs):
         found: tuple[Tensor, ...] = _Dense.apply(call, *inputs)  # type: ignore[no-untyped-call]
@@ -225,7 +226,7 @@ class Run:
         """(G · P, …) as (G · H, …)."""
         if self.units == self.width:
             return gradient
-        parted = gradient.unflatten(0, (self.gates, self.units))[:, : self.width]
+        parted = gradient.reshape(self.gates, self.units, *gradient.shape[1:])[:, : self.width]
         return parted.flatten(0, 1)
 
     def extension(self, **backward: Tensor | None) -> None:
@@ -248,7 +249,7 @@ class Run:
         )
 
     def results(self) -> tuple[Tensor, ...]:
-        """y (B, T, H) and each row's last h and c (B, H)."""
+        """The outputs y (B, T, H) and each row's last h and c (B, H)."""
         states = [
             self.order.unsorted(each[:, : self.width]) for each in (self.hn, self.cn) if each is not None
         ]
@@ -299,13 +300,13 @@ def _backward(run: Run, inputs: Inputs, grads: Any, needed: Any) -> list[Tensor 
     ]  # the extension turns them into those before
     blocks = run.gates + (run.call.cell == "gru")
     dgates = workspace.take(order.total, blocks * units)
-    dh, dc = states if len(states) == 2 else (*states, None)
+    dh, dc = (*states, None)[:2]
     run.extension(gy=run.filled(order.enter(gy)), dh=dh, dc=dc, dgates=dgates)
     entering, recurrent = dgates[:, : run.gates * units], dgates[:, (blocks - run.gates) * units :]
     need = Inputs(*needed)
     return [
         order.leave(entering @ run.entering(inputs.ih)) if need.x else None,
-        order.unsorted(dh[:, :width]) if need.h0 else None,
+        order.unsorted(dh[:, :width]) if need.h0 and dh is not None else None,
         order.unsorted(dc[:, :width]) if need.c0 and dc is not None else None,
         run.entered(entering.t() @ order.enter(inputs.x)) if need.ih else None,
         run.cut(order.product(recurrent, run.y[:, :width], run.h0[:, :width])) if need.hh else None,
@@ -324,6 +325,7 @@ def _differentiate(call: Call, inputs: Inputs, grads: Any) -> list[Tensor | None
     elif call.cell == "gru":
         outputs = reference.gru(x, h0, GRUWeights(ih, hh, bias, bias_hn), mask)
     else:
+        assert c0 is not None
         outputs = reference.lstm(x, h0, c0, LSTMWeights(ih, hh, bias), mask)
     y = ragged.reverse(outputs[0], call.lengths) if call.reverse else outputs[0]
     wanted = [each for each in inputs if each is not None and each.requires_grad]

@@ -1,4 +1,4 @@
-"""The direction of time and the rows' own ends, for code that reads every row whole, from its first step to its last."""
+"""The direction of time and the rows' own ends, for code that reads every row whole, from first to last step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ __all__ = ["in_order"]
 def in_order(run: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tensor, ...]]:
     """Let `run`(x, …, mask, …) be called with `lengths, reverse` in the mask's place, after states and weights.
 
-    x comes in the order in which it is read, without its padding's content; `mask` (B, T) is true where rows go on, or None.
+    x comes in the order in which it is read, without its padding's content; `mask` (B, T) is true where rows go on,
+    or None.
     """
 
     @wraps(run)
