@@ -46,12 +46,12 @@ const Array arrays[] = {
 void bind_steps(nb::module_& module) {
     nb::class_<Steps>(module, "Steps", "A layer's whole sequence: options and sizes, and where its arrays are.")
         .def(
-            "__init__", [](Steps* made, const char* cell) { new (made) Steps{cell_named(cell)}; }, "cell"_a)
+            "__init__", [](Steps* made, const char* cell) { (new (made) Steps{})->cell = cell_named(cell); }, "cell"_a)
         .def(
             "put",
-            [](Steps& steps, std::string_view name, std::uintptr_t address) {
+            [](Steps& steps, const char* name, std::uintptr_t address) {
                 for (const Array& each : arrays)
-                    if (name == each.name) return each.set(steps, address);
+                    if (std::string_view(name) == each.name) return each.set(steps, address);
                 throw std::invalid_argument("no such array");
             },
             "name"_a, "address"_a, "Say where an array is.")

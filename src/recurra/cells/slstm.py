@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
+from recurra import ops
 from recurra.cell import Cell
 from recurra.ops.dense.heads import units_of_a_head
-from recurra.ops.dense.slstm import slstm_step
+from recurra.ops.dense.slstm import SLSTMWeights, slstm_step
 
 __all__ = ["SLSTM", "SLSTMState"]
 
@@ -75,6 +75,11 @@ class SLSTM(Cell):
             falling = 5.0 - 12.0 * (torch.arange(block) / max(block - 1, 1)) ** 0.3
             self.bias.view(4, -1, block)[1] = falling
 
+    @property
+    def weights(self) -> SLSTMWeights:
+        """The parameters as `ops.slstm` takes them."""
+        return SLSTMWeights(self.weight_ih, self.weight_hh, self.bias)
+
     def initial(self, batch_size: int, device: torch.device, dtype: torch.dtype) -> SLSTMState:
         """Zeros; for m the lowest number there is, halved so that a gate can be added."""
         zeros = torch.zeros(batch_size, self.output_size, device=device, dtype=dtype)
@@ -84,9 +89,17 @@ class SLSTM(Cell):
 
     def project(self, x: Tensor) -> Tensor:
         """What the input adds to the four gates."""
-        return x + self.bias if self.weight_ih is None else linear(x, self.weight_ih, self.bias)
+        return self.weights.enter(x)
 
     def recur(self, z: Tensor, state: SLSTMState, noise: Any = None) -> tuple[Tensor, SLSTMState]:
         """One step of the equations above."""
         after = SLSTMState(*slstm_step(z, *state, self.weight_hh))
         return after.h, after
+
+    def sequence(
+        self, x: Tensor, state: SLSTMState, lengths: Tensor | None = None, noise: Any = None
+    ) -> tuple[Tensor, SLSTMState]:
+        """All steps through `ops.slstm`."""
+        self._entering(x, state, noise)
+        y, *after = ops.slstm(x, *state, self.weights, lengths)
+        return y, SLSTMState(*after)

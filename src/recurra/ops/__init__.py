@@ -24,9 +24,12 @@ from recurra.ops.dense import aten as dense_aten
 from recurra.ops.dense import cpu as dense_cpu
 from recurra.ops.dense import opaque
 from recurra.ops.dense import reference as dense_reference
+from recurra.ops.dense import slstm as slstm_reference
+from recurra.ops.dense import varied as dense_varied
 from recurra.ops.dense.masks import Masks
 from recurra.ops.dense.order import in_order
 from recurra.ops.dense.reference import GRUWeights, LayerNorms, LSTMWeights, RNNWeights
+from recurra.ops.dense.slstm import SLSTMWeights
 from recurra.ops.diagonal import cpu as diagonal_cpu
 from recurra.ops.diagonal import reference as diagonal_reference
 from recurra.ops.diagonal.reference import GATES
@@ -41,6 +44,7 @@ __all__ = [
     "Masks",
     "Path",
     "RNNWeights",
+    "SLSTMWeights",
     "complex_scan",
     "gated_scan",
     "gru",
@@ -50,6 +54,7 @@ __all__ = [
     "native_available",
     "ragged",
     "rnn",
+    "slstm",
 ]
 
 
@@ -136,7 +141,9 @@ def _scan(name: str, a: Tensor, b: Tensor, h0: Tensor, lengths: Tensor | None) -
 
 def _one_type(name: str, *tensors: Tensor) -> None:
     if len({each.dtype for each in tensors}) > 1:
-        raise ValueError(f"{name} takes one type of number, not {', '.join(str(each.dtype) for each in tensors)}")
+        raise ValueError(
+            f"{name} takes one type of number, not {', '.join(str(each.dtype) for each in tensors)}"
+        )
 
 
 def memory(
@@ -248,6 +255,26 @@ def lstm(
     return y, h, c
 
 
+def slstm(
+    x: Tensor,
+    h0: Tensor,
+    c0: Tensor,
+    n0: Tensor,
+    m0: Tensor,
+    weights: SLSTMWeights,
+    lengths: Tensor | None = None,
+    *,
+    reverse: bool = False,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """An sLSTM over x (B, T, I) from h0, c0, n0 and m0 (B, H); without `weights.ih` I is 4H.
+
+    Returns the outputs (B, T, H), zero past a row's length, and each row's last h, c, n and m. With `reverse` time runs
+    from each row's own end to its start. Raises ValueError for lengths that do not fit.
+    """
+    y, h, c, n, m = _run("slstm", x, (h0, c0, n0, m0), weights, ragged.check(lengths, x), reverse)
+    return y, h, c, n, m
+
+
 def _scan_fits(a: Tensor, *_: Any) -> bool:
     return a.device.type == "cpu" and a.dtype in (torch.float32, torch.float64)
 
@@ -283,18 +310,25 @@ TABLE = {
     ],
     "rnn": [
         Path("native", dense_cpu.rnn, dense_cpu.fits_rnn),
+        Path("native", dense_varied.rnn, dense_varied.fits_rnn),
         Path("torch", in_order(dense_aten.rnn), dense_aten.fits_rnn),
         Path("reference", in_order(dense_reference.rnn), _always),
     ],
     "gru": [
         Path("native", dense_cpu.gru, dense_cpu.fits_gru),
+        Path("native", dense_varied.gru, dense_varied.fits_gru),
         Path("torch", in_order(dense_aten.gru), dense_aten.fits_gru),
         Path("reference", in_order(dense_reference.gru), _always),
     ],
     "lstm": [
         Path("native", dense_cpu.lstm, dense_cpu.fits_lstm),
+        Path("native", dense_varied.lstm, dense_varied.fits_lstm),
         Path("torch", in_order(dense_aten.lstm), dense_aten.fits_lstm),
         Path("reference", in_order(dense_reference.lstm), _always),
+    ],
+    "slstm": [
+        Path("native", dense_varied.slstm, dense_varied.fits_slstm),
+        Path("reference", in_order(slstm_reference.slstm), _always),
     ],
 }
 
@@ -315,7 +349,11 @@ def _allowed() -> tuple[str, ...]:
         )
     if forced == "reference":
         return ("reference",)
-    return ("native", "torch", "reference") if native.available() and forced != "torch" else ("torch", "reference")
+    return (
+        ("native", "torch", "reference")
+        if native.available() and forced != "torch"
+        else ("torch", "reference")
+    )
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]

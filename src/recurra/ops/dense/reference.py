@@ -23,6 +23,7 @@ __all__ = [
     "enter",
     "gru",
     "gru_step",
+    "loop",
     "lstm",
     "lstm_step",
     "rnn",
@@ -153,7 +154,7 @@ def rnn(
     masks: Masks | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The outputs (B, T, H), zero where `mask` (B, T) is false, and the last h of each row."""
-    y, (h,) = _loop(
+    y, (h,) = loop(
         lambda z, state, drawn: (rnn_step(z, state[0], weights, nonlinearity, zoneout, drawn),),
         enter(x, weights),
         (h0,),
@@ -173,7 +174,7 @@ def gru(
     masks: Masks | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The outputs (B, T, H), zero where `mask` (B, T) is false, and the last h of each row."""
-    y, (h,) = _loop(
+    y, (h,) = loop(
         lambda z, state, drawn: (gru_step(z, state[0], weights, reset_after, zoneout, drawn),),
         enter(x, weights),
         (h0,),
@@ -193,7 +194,7 @@ def lstm(
     masks: Masks | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The outputs (B, T, R), zero where `mask` (B, T) is false, and the last h and c of each row."""
-    y, (h, c) = _loop(
+    y, (h, c) = loop(
         lambda z, state, drawn: lstm_step(z, state[0], state[1], weights, zoneout, drawn),
         x if weights.mogrifier else enter(x, weights),
         (h0, c0),
@@ -203,13 +204,14 @@ def lstm(
     return y, h, c
 
 
-def _loop(
+def loop(
     step: Callable[[Tensor, Any, Masks | None], tuple[Tensor, ...]],
     z: Tensor,
     state: tuple[Tensor, ...],
     mask: Tensor | None,
     masks: Masks | None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Take `step`(z, state, masks) over z (B, T, G): the outputs, zero where `mask` is false, and the last state."""
     outputs = []
     for t, z_t in enumerate(z.unbind(1)):
         drawn = None if masks is None else Masks(*(m[:, t] if isinstance(m, Tensor) else m for m in masks))

@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import linear, logsigmoid
 
 from recurra.ops.dense.heads import headwise
+from recurra.ops.dense.reference import loop
 
-__all__ = ["slstm_step"]
+__all__ = ["SLSTMWeights", "slstm", "slstm_step"]
+
+
+class SLSTMWeights(NamedTuple):
+    """hh (4, heads, H/heads, H/heads), H of the result first, ih (4H, I), bias (4H,), gates i, f, z, o.
+
+    Without ih, x (…, 4H) is added to the gates as it is.
+    """
+
+    ih: Tensor | None
+    hh: Tensor
+    bias: Tensor | None = None
+
+    def enter(self, x: Tensor) -> Tensor:
+        """What the input x (…, I) adds to the gates (…, 4H), bias included."""
+        if self.ih is not None:
+            return linear(x, self.ih, self.bias)
+        return x if self.bias is None else x + self.bias
+
+
+def slstm(
+    x: Tensor, h0: Tensor, c0: Tensor, n0: Tensor, m0: Tensor, weights: SLSTMWeights, mask: Tensor | None
+) -> tuple[Tensor, ...]:
+    """The outputs (B, T, H), zero where `mask` (B, T) is false, and the last h, c, n and m of each row."""
+    y, last = loop(
+        lambda z, state, _: slstm_step(z, state[0], state[1], state[2], state[3], weights.hh),
+        weights.enter(x),
+        (h0, c0, n0, m0),
+        mask,
+        None,
+    )
+    return y, *last
 
 
 def slstm_step(
