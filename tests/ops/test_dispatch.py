@@ -43,10 +43,23 @@ def test_the_extension_is_taken_where_it_is(monkeypatch: pytest.MonkeyPatch) -> 
 def test_without_the_extension_the_reference_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RECURRA_OPS", raising=False)
     monkeypatch.setattr(native, "_extension", None)
+    monkeypatch.setattr(native, "_said", False)
     assert not ops.native_available()
-    assert scan().flatten().tolist() == [2, 3, 4]
+    with pytest.warns(RuntimeWarning, match="RECURRA_OPS=torch") as said:
+        assert scan().flatten().tolist() == scan().flatten().tolist() == [2, 3, 4]
+    assert len(said) == 1
     with pytest.raises(RuntimeError, match="not built"):
         cpu.linear_scan(torch.ones(1, 3, 1), torch.ones(1, 3, 1), torch.ones(1, 1))
+
+
+@pytest.mark.parametrize("forced", ["reference", "torch"])
+def test_who_asks_for_less_is_not_told_that_the_extension_is_missing(
+    forced: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "_extension", None)
+    monkeypatch.setattr(native, "_said", False)
+    monkeypatch.setenv("RECURRA_OPS", forced)
+    assert scan().flatten().tolist() == [2, 3, 4]  # a warning would be an error
 
 
 def test_asking_for_a_missing_extension_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -335,6 +335,9 @@ TABLE = {
 
 def _run(name: str, *arguments: Any) -> Any:
     kinds = ("reference",) if _transformed() else _allowed()
+    wanted = TABLE[name][0].kind == "native" and not os.environ.get("RECURRA_OPS")
+    if wanted and not torch.compiler.is_compiling():
+        native.say_if_missing()
     return next(path for path in TABLE[name] if path.kind in kinds and path.fits(*arguments)).run(*arguments)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from types import ModuleType
 
-__all__ = ["available", "describe", "extension"]
+__all__ = ["available", "describe", "extension", "say_if_missing"]
 
 _extension: ModuleType | None
 try:
@@ -24,6 +25,22 @@ def extension() -> ModuleType:
     if _extension is None:
         raise RuntimeError("recurra's extension was not built; recurra.ops falls back by itself")
     return _extension
+
+
+_said = False  # Python forgets whom it warned whenever anyone, torch for one, sets other filters
+
+
+def say_if_missing() -> None:
+    """Warn where the extension was not built, once in a process."""
+    global _said
+    if _extension is None and not _said:
+        _said = True
+        warnings.warn(
+            "recurra's extension was not built, so recurrent layers run slower: reinstall recurra with a C++ compiler, "
+            "or set the environment variable RECURRA_OPS=torch to do without it",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def describe() -> dict[str, object] | None:
