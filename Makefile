@@ -10,7 +10,7 @@ CANDIDATES := python3.11 python3 python python3.12 python3.13 python3.14
 PYTHON ?= $(shell for name in $(CANDIDATES); do \
 	if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$name; break; fi; done)
 
-.PHONY: help install forecast test check bench clean
+.PHONY: help install forecast test check native bench clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -39,6 +39,9 @@ check: install  ## Check style, types and who imports whom.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+native: install  ## Check the kernels without Python: sanitizers, wide vectors, a busy machine, NEON (.ci/native).
+	.ci/native
 
 bench: install  ## Print the figures of benchmarks/ that need no peer (benchmarks/README.md has the others).
 	$(BIN)/python benchmarks/startup.py
