@@ -24,7 +24,7 @@ def documented(title: str) -> list[str]:
 
 NAMES = {
     "recurra": ["Forecaster", "StockPlan", "__version__", "load"],
-    "recurra.cell": ["Cell", "LinearCell", "MemoryCell", "Terms", "Windowed"],
+    "recurra.cell": ["Cell", "GatedCell", "LinearCell", "MemoryCell", "Terms", "Windowed"],
     "recurra.cells": ["CELLS", *documented("The cells")],
     "recurra.errors": [
         "InputError",

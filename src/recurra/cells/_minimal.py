@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
+from recurra import ops
 from recurra.cell import GatedCell
 
 __all__ = ["MinimalCell"]
@@ -36,4 +36,4 @@ class MinimalCell(GatedCell):
 
     def project(self, x: Tensor) -> Tensor:
         """The gates before their sigmoids, and the candidate."""
-        return linear(x, self.weight, self.bias)
+        return ops.linear(x, self.weight, self.bias)

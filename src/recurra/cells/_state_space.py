@@ -6,8 +6,8 @@ from abc import abstractmethod
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
+from recurra import ops
 from recurra.cell import LinearCell
 
 __all__ = ["StateSpace"]
@@ -44,11 +44,11 @@ class StateSpace(LinearCell):
     def coefficients(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """λ, the same at every step, and the scaled B x."""
         decay, matrix = self.discrete()
-        entering = linear(z, matrix.flatten(0, 1))
+        entering = ops.linear(z, matrix.flatten(0, 1))
         return decay, entering.reshape(*z.shape[:-1], self.state_size, 2)
 
     def readout(self, z: Tensor, h: Tensor) -> Tensor:
         """The real part of C h, and D x."""
         real, imaginary = self.weight_out.unbind(-1)
-        read = linear(h.flatten(-2), self.share * torch.stack([real, -imaginary], -1).flatten(1))
-        return torch.addcmul(read, z, self.skip) if self.skip.dim() == 1 else read + linear(z, self.skip)
+        read = ops.linear(h.flatten(-2), self.share * torch.stack([real, -imaginary], -1).flatten(1))
+        return torch.addcmul(read, z, self.skip) if self.skip.dim() == 1 else read + ops.linear(z, self.skip)

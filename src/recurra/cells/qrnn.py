@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
+from recurra import ops
 from recurra.cell import GatedCell
 from recurra.ops.random import keep_mask
 
@@ -59,7 +59,7 @@ class QRNN(GatedCell):
         """The convolutions."""
         steps = p.shape[1] - self.window
         taps = [p[:, self.window - back :][:, :steps] for back in range(self.window + 1)]
-        return linear(torch.cat(taps, -1), self.weight.flatten(1), self.bias)
+        return ops.linear(torch.cat(taps, -1), self.weight.flatten(1), self.bias)
 
     def noise(self, batch_size: int, steps: int, generator: torch.Generator | None) -> Tensor | None:
         """Zeros where zoneout keeps a unit's memory as it was."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, logsigmoid
+from torch.nn.functional import logsigmoid
 
+from recurra import ops
 from recurra.cell import GatedCell
 from recurra.ops.dense.heads import headwise, units_of_a_head
 
@@ -65,7 +66,7 @@ class RGLRU(GatedCell):
 
     def project(self, x: Tensor) -> Tensor:
         """The input u and the two gates before their sigmoids."""
-        u = x if self.weight is None else linear(x, self.weight, self.bias)
+        u = x if self.weight is None else ops.linear(x, self.weight, self.bias)
         gates = headwise(u, self.weight_gates) + self.bias_gates
         return torch.cat([u, gates.flatten(-2)], -1)
 

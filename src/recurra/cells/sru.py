@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad
+from torch.nn.functional import pad
 
+from recurra import ops
 from recurra.cell import GatedCell
 
 __all__ = ["SRU"]
@@ -46,5 +47,5 @@ class SRU(GatedCell):
         """x̃, f and r before their sigmoids, and what the highway leads."""
         units = self.output_size
         mapped = len(self.weight) == 4 * units
-        p = linear(x, self.weight, pad(self.bias, (units, units if mapped else 0)))
+        p = ops.linear(x, self.weight, pad(self.bias, (units, units if mapped else 0)))
         return p if mapped else torch.cat([p, x], -1)

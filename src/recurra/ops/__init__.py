@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from recurra.ops import native, ragged
+from recurra.ops import native, product, ragged
 from recurra.ops.dense import aten as dense_aten
 from recurra.ops.dense import cpu as dense_cpu
 from recurra.ops.dense import opaque
@@ -48,6 +48,7 @@ __all__ = [
     "complex_scan",
     "gated_scan",
     "gru",
+    "linear",
     "linear_scan",
     "lstm",
     "memory",
@@ -144,6 +145,12 @@ def _one_type(name: str, *tensors: Tensor) -> None:
         raise ValueError(
             f"{name} takes one type of number, not {', '.join(str(each.dtype) for each in tensors)}"
         )
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """As `torch.nn.functional.linear`: x (…, I), weight (O, I), bias (O,) -> (…, O); large results in reused memory."""
+    found: Tensor = _run("linear", x, weight, bias)
+    return found
 
 
 def memory(
@@ -303,6 +310,10 @@ TABLE = {
     "gated_scan": [
         Path("native", diagonal_cpu.gated_scan, _gated_scan_fits),
         Path("reference", partial(diagonal_reference.gated_scan, scan=linear_scan), _always),
+    ],
+    "linear": [
+        Path("torch", product.linear, product.fits),
+        Path("reference", torch.nn.functional.linear, _always),
     ],
     "memory": [
         Path("torch", memory_chunked.memory_chunked, _always),

@@ -16,6 +16,7 @@ from torch import Tensor
 from recurra.ops import native, ragged, workspace
 from recurra.ops.diagonal import reference
 from recurra.ops.diagonal.reference import GATES, complex_product, held
+from recurra.ops.modes import mapped
 
 __all__ = ["complex_scan", "gated_scan", "linear_scan"]
 
@@ -77,7 +78,7 @@ class _Scan(torch.autograd.Function):
     def backward(ctx, gy, glast):  # type: ignore[no-untyped-def]
         lengths, h0, shared, h, *inputs = ctx.saved_tensors
         gy = torch.zeros_like(h) if gy is None else gy
-        if torch.is_grad_enabled() or _mapped(gy):
+        if torch.is_grad_enabled() or mapped(gy):
             found = _differentiable(ctx.cell, lengths, h0, shared, inputs, h, gy, glast)
         else:
             found = _backward(ctx.cell, lengths, h0, shared, inputs, h, gy, glast)
@@ -231,14 +232,8 @@ def _conjugate(cell: str, x: Tensor) -> Tensor:
 def _either(cell: str, grad: Tensor) -> Callable[..., Tensor]:
     """The scan, or the reference where vmap or torch.func is at work on `grad`."""
     if cell == "linear":
-        return reference.linear_scan if _mapped(grad) else linear_scan
-    return reference.complex_scan if _mapped(grad) else complex_scan
-
-
-def _mapped(grad: Tensor) -> bool:
-    # torch has no public way to ask; `is_grads_batched` and vectorized Jacobians still go by the older vmap.
-    older = torch._C._functorch.is_legacy_batchedtensor(grad)
-    return older or torch._C._functorch.peek_interpreter_stack() is not None
+        return reference.linear_scan if mapped(grad) else linear_scan
+    return reference.complex_scan if mapped(grad) else complex_scan
 
 
 def _operator(name: str, cell: str) -> Callable[..., Any]:
