@@ -52,23 +52,19 @@ template <typename Cell, bool KEEP>
 void forward_rows(const Dense& d, const Share& share, const Place& place, long begin, long end) {
     constexpr int N = Cell::GATES * Cell::BLOCK;
     constexpr long UNITS = Cell::BLOCK * W;
-    for (long block = share.first_block; block < share.last_block; ++block) {
-        const float* panel = d.panel + block * d.width * N * W;
-        const long unit = block * UNITS;
-        const auto place_of = [&](long row) __attribute__((always_inline)) {
-            const long at = row * d.units;
-            return Place{place.h + at + unit, place.c + at + unit, place.gates + Cell::GATES * at + unit,
-                         place.y + at + unit, place.kept + at + unit};
-        };
-        rows_times_block<N>(
-            place.h, d.units, panel, d.width, begin, end,
-            [&](auto rows, long first) __attribute__((always_inline)) {
-                Cell::template fetch_rows<decltype(rows)::value>(d, place_of(first));
-            },
-            [&](auto rows, long first, auto& sums) __attribute__((always_inline)) {
-                Cell::template finish<KEEP, decltype(rows)::value>(d, sums, place_of(first), unit);
-            });
-    }
+    const auto place_of = [&](long row, long unit) __attribute__((always_inline)) {
+        const long at = row * d.units;
+        return Place{place.h + at + unit, place.c + at + unit, place.gates + Cell::GATES * at + unit,
+                     place.y + at + unit, place.kept + at + unit};
+    };
+    rows_times_panel<N>(
+        place.h, d.units, d.panel, d.width, share.first_block, share.last_block, begin, end,
+        [&](auto rows, long first, long block) __attribute__((always_inline)) {
+            Cell::template fetch_rows<decltype(rows)::value>(d, place_of(first, block * UNITS));
+        },
+        [&](auto rows, long first, long block, auto& sums) __attribute__((always_inline)) {
+            Cell::template finish<KEEP, decltype(rows)::value>(d, sums, place_of(first, block * UNITS), block * UNITS);
+        });
 }
 
 template <typename Cell, bool KEEP>
@@ -122,21 +118,19 @@ void pack_backward(const Dense& d, long first_block, long last_block) {
 // use(M sums, first row, unit).
 template <typename Cell, typename Fetch, typename Use>
 void handed_back(const Dense& d, const Share& share, const float* later, long begin, long end, Fetch fetch, Use use) {
-    for (long block = share.first_block; block < share.last_block; ++block) {
-        const float* panel = d.panel + block * Cell::GATES * d.units * BACK * W;
-        const auto fetch_tile = [&](auto rows, long first) __attribute__((always_inline)) {
+    const long from = later == nullptr ? 0 : Cell::FIRST * d.units, count = later == nullptr ? 0 : Cell::GATES * d.units;
+    rows_times_panel<BACK>(
+        later + from, Cell::DGATES * d.units, d.panel, count, share.first_block, share.last_block, begin, end,
+        [&](auto rows, long first, long block) __attribute__((always_inline)) {
             RECURRA_UNROLL
             for (int m = 0; m < decltype(rows)::value; ++m) fetch(first + m, block * BACK * W);
-        };
-        const auto use_tile = [&](auto rows, long first, auto& sums) __attribute__((always_inline)) {
+        },
+        [&](auto rows, long first, long block, auto& sums) __attribute__((always_inline)) {
             RECURRA_UNROLL
             for (int m = 0; m < decltype(rows)::value; ++m)
                 RECURRA_UNROLL
                 for (int n = 0; n < BACK; ++n) use(sums[m][n], first + m, (block * BACK + n) * W);
-        };
-        const long from = later == nullptr ? 0 : Cell::FIRST * d.units, count = later == nullptr ? 0 : Cell::GATES * d.units;
-        rows_times_block<BACK>(later + from, Cell::DGATES * d.units, panel, count, begin, end, fetch_tile, use_tile);
-    }
+        });
 }
 
 template <typename Cell>

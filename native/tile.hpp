@@ -52,29 +52,31 @@ RECURRA_INLINE void add_products(Vec (&sums)[M][N], const float* a, long stride,
     }
 }
 
-// sums[m][n] += Σ_k a[m · stride + k] · block[k][n], for M rows and N vectors of columns.
+// sums[m][n] += Σ_k a[m · stride + k] · block[k][n], for M rows and N vectors of columns. The order in which a sum is added up does
+// not depend on the other rows.
 template <int M, int N>
 RECURRA_INLINE void multiply(Vec (&sums)[M][N], const float* a, long stride, const float* block, long count) {
-    // A sum takes some cycles to come back: with few of them, several are kept for each and added at the end.
-    constexpr int CHAINS = M * N >= 8 ? 1 : M * N >= 4 ? 2 : 4;
-    Vec more[CHAINS][M][N] = {};
-    long k = 0;
-    for (; k + CHAINS <= count; k += CHAINS) {
+    for (long k = 0; k < count; ++k) {
         const float* row = block + k * N * W;
         RECURRA_UNROLL
-        for (int n = 0; n < CHAINS * N; n += 16 / (W < 16 ? W : 16)) __builtin_prefetch(row + n * W + 1024);
+        for (int n = 0; n < N; n += 16 / W) __builtin_prefetch(row + n * W + 1024);
         add_products<M, N>(sums, a + k, stride, row);
-        RECURRA_UNROLL
-        for (int chain = 1; chain < CHAINS; ++chain)
-            add_products<M, N>(more[chain], a + k + chain, stride, row + chain * N * W);
     }
-    for (; k < count; ++k) add_products<M, N>(sums, a + k, stride, block + k * N * W);
-    RECURRA_UNROLL
-    for (int chain = 1; chain < CHAINS; ++chain)
+}
+
+// The same for BLOCKS blocks, `size` numbers apart, at once: a sum takes some cycles to come back, and few rows have too few.
+template <int BLOCKS, int M, int N>
+RECURRA_INLINE void multiply_blocks(Vec (&sums)[BLOCKS][M][N], const float* a, long stride, const float* block, long size,
+                                    long count) {
+    for (long k = 0; k < count; ++k) {
         RECURRA_UNROLL
-        for (int m = 0; m < M; ++m)
+        for (int i = 0; i < BLOCKS; ++i) {
+            const float* row = block + i * size + k * N * W;
             RECURRA_UNROLL
-            for (int n = 0; n < N; ++n) sums[m][n] += more[chain][m][n];
+            for (int n = 0; n < N; n += 16 / W) __builtin_prefetch(row + n * W + 1024);
+            add_products<M, N>(sums[i], a + k, stride, row);
+        }
+    }
 }
 
 // Rows that a tile of N vectors may have, so that its sums, one row's x and the columns fit into the registers.
@@ -138,6 +140,38 @@ RECURRA_INLINE void rows_times_block(const float* a, long stride, const float* b
             part += size;
         } while (part < count);
     }
+}
+
+// The same for M rows alone and as many whole groups of BLOCKS blocks as there are; returns the first block left.
+template <int M, int BLOCKS, int N, typename Before, typename After>
+RECURRA_INLINE long few_times_panel(const float* a, long stride, const float* panel, long count, long first, long last,
+                                    long begin, Before before, After after) {
+    for (; first + BLOCKS <= last; first += BLOCKS) {
+        RECURRA_UNROLL
+        for (int i = 0; i < BLOCKS; ++i) before(Count<M>{}, begin, first + i);
+        Vec sums[BLOCKS][M][N] = {};
+        multiply_blocks<BLOCKS, M, N>(sums, a + begin * stride, stride, panel + first * count * N * W, count * N * W, count);
+        RECURRA_UNROLL
+        for (int i = 0; i < BLOCKS; ++i) after(Count<M>{}, begin, first + i, sums[i]);
+    }
+    return first;
+}
+
+// The products of rows [begin, end) of a, `stride` apart, with blocks [first, last) of a panel, each of `count` rows and N vectors of
+// columns. Before a tile is computed before(Count<M>, first row, block) is called, and after(Count<M>, first row, block, sums) when
+// its sums are there.
+template <int N, typename Before, typename After>
+RECURRA_INLINE void rows_times_panel(const float* a, long stride, const float* panel, long count, long first, long last,
+                                     long begin, long end, Before before, After after) {
+    if (end - begin == 1)
+        first = few_times_panel<1, 8 / N, N>(a, stride, panel, count, first, last, begin, before, after);
+    else if (end - begin == 2 && N < 4)
+        first = few_times_panel<2, N == 3 ? 2 : 4 / N, N>(a, stride, panel, count, first, last, begin, before, after);
+    for (long block = first; block < last; ++block)
+        rows_times_block<N>(
+            a, stride, panel + block * count * N * W, count, begin, end,
+            [&](auto rows, long row) __attribute__((always_inline)) { before(rows, row, block); },
+            [&](auto rows, long row, auto& sums) __attribute__((always_inline)) { after(rows, row, block, sums); });
 }
 
 }  // namespace recurra::RECURRA_VARIANT

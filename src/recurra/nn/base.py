@@ -239,7 +239,11 @@ class Layers(nn.Module, ABC):
                 )
                 outputs.append(y)
                 after.append(new)
-            x = torch.cat(outputs, -1) if self.bidirectional else outputs[0]
+            # Side by side with time first, as the layers keep them and the next one takes them.
+            ways = [y.transpose(0, 1) for y in outputs]
+            x = torch.cat(ways, -1).transpose(0, 1) if self.bidirectional else outputs[0]
+        if len(after) == 1:
+            return x, tuple(each.unsqueeze(0) for each in after[0])
         return x, tuple(torch.stack(each) for each in zip(*after, strict=True))
 
     def _masks(self, x: Tensor, generator: torch.Generator | None) -> Masks | None:

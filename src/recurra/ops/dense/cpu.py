@@ -206,6 +206,10 @@ class Run:
         """X (…, H) as (…, P)."""
         return x.contiguous() if self.units == self.width else pad(x, (0, self.units - self.width))
 
+    def narrow(self, x: Tensor) -> Tensor:
+        """X (…, P) as (…, H)."""
+        return x if self.units == self.width else x[:, : self.width]
+
     def filled_gates(self, x: Tensor) -> Tensor:
         """X (G · H, …) as (G · P, …)."""
         if self.units == self.width:
@@ -229,31 +233,32 @@ class Run:
         parted = gradient.reshape(self.gates, self.units, *gradient.shape[1:])[:, : self.width]
         return parted.flatten(0, 1)
 
-    def extension(self, **backward: Tensor | None) -> None:
-        """Run the extension: forward, or backward where its arrays are given."""
+    def extension(self, *backward: Tensor | None) -> None:
+        """Run the extension: forward, or backward where gy, dh, dc and dgates are given."""
         panel = workspace.take(self.gates * self.units, self.units)
         arrays = (self.weight, self.bias_hn, self.h0, self.c0, panel, self.projected, self.y, self.kept)
+        addresses = [
+            0 if each is None else each.data_ptr() for each in (*arrays, self.hn, self.cn, *backward)
+        ]
+        call, order = self.call, self.order
         native.extension().dense(
-            self.call.cell,
-            self.call.relu,
-            self.call.reverse,
+            call.cell,
+            call.relu,
+            call.reverse,
             self.keep,
             torch.get_num_threads(),
-            self.order.rows,
-            self.order.steps,
+            order.rows,
+            order.steps,
             self.width,
             self.units,
-            *self.order.addresses(),
-            *(_address(each) for each in (*arrays, self.hn, self.cn)),
-            **{name: _address(each) for name, each in backward.items()},
+            *order.addresses(),
+            *addresses,
         )
 
     def results(self) -> tuple[Tensor, ...]:
         """The outputs y (B, T, H) and each row's last h and c (B, H)."""
-        states = [
-            self.order.unsorted(each[:, : self.width]) for each in (self.hn, self.cn) if each is not None
-        ]
-        return self.order.leave(self.y[:, : self.width]), *states
+        states = [self.order.unsorted(self.narrow(each)) for each in (self.hn, self.cn) if each is not None]
+        return self.order.leave(self.narrow(self.y)), *states
 
 
 def _forward(call: Call, inputs: Inputs, order: Order, keep: bool) -> Run:
@@ -293,7 +298,7 @@ class _Dense(torch.autograd.Function):
 
 
 def _backward(run: Run, inputs: Inputs, grads: Any, needed: Any) -> list[Tensor | None]:
-    order, width, units = run.order, run.width, run.units
+    order, units = run.order, run.units
     gy, *last = grads
     states = [
         run.filled(order.sorted(each)).clone() for each in last
@@ -301,17 +306,17 @@ def _backward(run: Run, inputs: Inputs, grads: Any, needed: Any) -> list[Tensor 
     blocks = run.gates + (run.call.cell == "gru")
     dgates = workspace.take(order.total, blocks * units)
     dh, dc = (*states, None)[:2]
-    run.extension(gy=run.filled(order.enter(gy)), dh=dh, dc=dc, dgates=dgates)
+    run.extension(run.filled(order.enter(gy)), dh, dc, dgates)
     entering, recurrent = dgates[:, : run.gates * units], dgates[:, (blocks - run.gates) * units :]
     need = Inputs(*needed)
     return [
         order.leave(entering @ run.entering(inputs.ih)) if need.x else None,
-        order.unsorted(dh[:, :width]) if need.h0 and dh is not None else None,
-        order.unsorted(dc[:, :width]) if need.c0 and dc is not None else None,
+        order.unsorted(run.narrow(dh)) if need.h0 and dh is not None else None,
+        order.unsorted(run.narrow(dc)) if need.c0 and dc is not None else None,
         run.entered(entering.t() @ order.enter(inputs.x)) if need.ih else None,
-        run.cut(order.product(recurrent, run.y[:, :width], run.h0[:, :width])) if need.hh else None,
+        run.cut(order.product(recurrent, run.narrow(run.y), run.narrow(run.h0))) if need.hh else None,
         run.entered(entering.sum(0)) if need.bias else None,
-        dgates[:, -units:].sum(0)[:width] if need.bias_hn else None,
+        dgates[:, -units:].sum(0)[: run.width] if need.bias_hn else None,
     ]
 
 
@@ -331,7 +336,3 @@ def _differentiate(call: Call, inputs: Inputs, grads: Any) -> list[Tensor | None
     wanted = [each for each in inputs if each is not None and each.requires_grad]
     found = iter(torch.autograd.grad((y, *outputs[1:]), wanted, grads, create_graph=True, allow_unused=True))
     return [next(found) if each is not None and each.requires_grad else None for each in inputs]
-
-
-def _address(x: Tensor | None) -> int:
-    return 0 if x is None else x.data_ptr()
