@@ -42,7 +42,8 @@ class LSTM(DenseCell):
     coupled: i = 1 - f (Greff et al. 2015, arXiv 1503.04069, section III).
     layer_norm: normalise what the input and what h add to the gates, and c' on its way out (Ba et al. 2016,
         arXiv 1607.06450, equations 20–22).
-    mogrifier: rounds in which x and h scale each other first (Melis et al. 2020, arXiv 1909.01792, equations 1–2).
+    mogrifier: rounds in which x and h scale each other first (Melis et al. 2020, arXiv 1909.01792, equations 1–2); the
+        extension does not know it, so it runs step by step in torch.
     recurrent_dropout: share of g dropped in training, drawn at every step (Semeniuta et al. 2016, arXiv 1603.05118).
     zoneout: share of units that keep their value, of h and of c (Krueger et al. 2016, arXiv 1606.01305); else what is
         to be expected.

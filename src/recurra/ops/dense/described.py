@@ -135,7 +135,8 @@ def _gains(norms: LayerNorms | None) -> dict[str, Any]:
 def by_definition(layer: Layer, inputs: Inputs) -> tuple[Tensor, ...]:
     """The same by the definition, which can be differentiated as often as one likes."""
     i, mask = inputs, None if layer.lengths is None else ragged.valid(layer.lengths, inputs.x.shape[1])
-    x = ragged.reverse(i.x, layer.lengths) if layer.reverse else i.x
+    x = ragged.fill(i.x, layer.lengths)
+    x = ragged.reverse(x, layer.lengths) if layer.reverse else x
     states: Any = [each for each in (i.h0, i.c0, i.n0, i.m0) if each is not None]
     ih: Any = i.ih
     norms = None
