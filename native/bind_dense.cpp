@@ -29,33 +29,41 @@ recurra::DenseCell cell_named(std::string_view name) {
 }  // namespace
 
 void bind_dense(nb::module_& module) {
+    using recurra::Dense;
+    nb::class_<Dense>(module, "Dense", "A layer's sizes and the addresses of its float32 arrays: native/kernels.hpp.")
+        .def(
+            "__init__",
+            [](Dense* made, const char* cell, bool relu, bool reverse, bool keep, int threads, long rows, long steps,
+               long width, long units, Address counts, Address offsets, Address weight, Address bias_hn, Address h0,
+               Address c0, Address panel, Address gates, Address y, Address kept, Address hn, Address cn, Address gy,
+               Address dh, Address dc, Address dgates) {
+                new (made) Dense{cell_named(cell),  relu,
+                                 reverse,           keep,
+                                 threads,           rows,
+                                 steps,             width,
+                                 units,             at<const long>(counts),
+                                 at<const long>(offsets), at<const float>(weight),
+                                 at<const float>(bias_hn), at<const float>(h0),
+                                 at<const float>(c0), at<float>(panel),
+                                 at<float>(gates),  at<float>(y),
+                                 at<float>(kept),   at<float>(hn),
+                                 at<float>(cn),     at<const float>(gy),
+                                 at<float>(dh),     at<float>(dc),
+                                 at<float>(dgates)};
+            },
+            "cell"_a, "relu"_a, "reverse"_a, "keep"_a, "threads"_a, "rows"_a, "steps"_a, "width"_a, "units"_a,
+            "counts"_a, "offsets"_a, "weight"_a, "bias_hn"_a, "h0"_a, "c0"_a, "panel"_a, "gates"_a, "y"_a, "kept"_a,
+            "hn"_a, "cn"_a, "gy"_a = 0, "dh"_a = 0, "dc"_a = 0, "dgates"_a = 0);
     module.def(
         "dense",
-        [](const char* cell, bool relu, bool reverse, bool keep, int threads, long rows, long steps, long width,
-           long units, Address counts, Address offsets, Address weight, Address bias_hn, Address h0, Address c0,
-           Address panel, Address gates, Address y, Address kept, Address hn, Address cn, Address gy, Address dh,
-           Address dc, Address dgates) {
-            const recurra::Dense dense = {cell_named(cell),  relu,
-                                          reverse,           keep,
-                                          threads,           rows,
-                                          steps,             width,
-                                          units,             at<const long>(counts),
-                                          at<const long>(offsets), at<const float>(weight),
-                                          at<const float>(bias_hn), at<const float>(h0),
-                                          at<const float>(c0), at<float>(panel),
-                                          at<float>(gates),  at<float>(y),
-                                          at<float>(kept),   at<float>(hn),
-                                          at<float>(cn),     at<const float>(gy),
-                                          at<float>(dh),     at<float>(dc),
-                                          at<float>(dgates)};
+        [](const Dense& layer, const Dense* other) {
+            const bool backward = layer.gy != nullptr;
             nb::gil_scoped_release release;
-            if (gy == 0)
-                recurra::kernels().dense_forward(dense);
+            if (other == nullptr)
+                recurra::kernels().dense(layer, backward);
             else
-                recurra::kernels().dense_backward(dense);
+                recurra::kernels().dense_both(layer, *other, backward);
         },
-        "cell"_a, "relu"_a, "reverse"_a, "keep"_a, "threads"_a, "rows"_a, "steps"_a, "width"_a, "units"_a, "counts"_a,
-        "offsets"_a, "weight"_a, "bias_hn"_a, "h0"_a, "c0"_a, "panel"_a, "gates"_a, "y"_a, "kept"_a, "hn"_a, "cn"_a,
-        "gy"_a = 0, "dh"_a = 0, "dc"_a = 0, "dgates"_a = 0,
-        "A whole sequence forward, or, given gy, backward; addresses of float32 arrays as native/kernels.hpp says.");
+        "layer"_a, "other"_a.none() = nb::none(),
+        "A whole sequence forward, or, given gy, backward; of two layers at once where there are two.");
 }

@@ -1,1 +1,1 @@
-#include "dense.hpp"  // defines dense_forward and dense_backward
+#include "dense.hpp"  // defines dense and dense_both

@@ -209,61 +209,81 @@ RECURRA_INLINE Share share_of(const Dense& d, bool rows, long blocks, int thread
     return {0, d.rows, blocks * thread / threads, blocks * (thread + 1) / threads};
 }
 
-// How many threads a step's work keeps busy between two meetings.
-template <typename Cell>
-int worthwhile(const Dense& d) {
-    const double step = 2.0 * Cell::GATES * double(d.rows) * double(d.width) * double(d.units);
-    return step < 60e3 ? 1 : d.threads;
-}
-
 template <typename Cell, bool KEEP>
-void forward(const Dense& d) {
+void forward(const Dense& d, int thread, int threads, Barrier& barrier) {
     const Walk walk = {d, !d.reverse};
-    team(worthwhile<Cell>(d), [&](int thread, int threads, Barrier& barrier) {
-        const long blocks = d.units / (Cell::BLOCK * W);
-        pack_forward<Cell>(d, blocks * thread / threads, blocks * (thread + 1) / threads);
-        const bool rows = by_rows<Cell>(d, threads);
-        const Share share = share_of(d, rows, blocks, thread, threads);
-        barrier.wait();
-        for (long count = 0; count < d.steps; ++count) {
-            forward_step<Cell, KEEP>(d, walk, share, count);
-            if (!rows) barrier.wait();
-        }
-    });
-    take_ends<Cell, KEEP>(d, walk);
+    const long blocks = d.units / (Cell::BLOCK * W);
+    pack_forward<Cell>(d, blocks * thread / threads, blocks * (thread + 1) / threads);
+    const bool rows = by_rows<Cell>(d, threads);
+    const Share share = share_of(d, rows, blocks, thread, threads);
+    barrier.wait();
+    for (long count = 0; count < d.steps; ++count) {
+        forward_step<Cell, KEEP>(d, walk, share, count);
+        if (!rows) barrier.wait();
+    }
+    if (rows) barrier.wait();
+    if (thread == 0) take_ends<Cell, KEEP>(d, walk);
 }
 
 template <typename Cell>
-void backward(const Dense& d) {
+void backward(const Dense& d, int thread, int threads, Barrier& barrier) {
     const Walk walk = {d, d.reverse};
-    team(worthwhile<Cell>(d), [&](int thread, int threads, Barrier& barrier) {
-        const long blocks = d.units / (BACK * W);
-        pack_backward<Cell>(d, blocks * thread / threads, blocks * (thread + 1) / threads);
-        const bool rows = by_rows<Cell>(d, threads);
-        const Share share = share_of(d, rows, blocks, thread, threads);
-        barrier.wait();
-        for (long count = 0; count < d.steps; ++count) {
-            backward_step<Cell>(d, walk, share, count);
-            if (!rows) barrier.wait();
-            backward_ends<Cell>(d, walk, share, count);
+    const long blocks = d.units / (BACK * W);
+    pack_backward<Cell>(d, blocks * thread / threads, blocks * (thread + 1) / threads);
+    const bool rows = by_rows<Cell>(d, threads);
+    const Share share = share_of(d, rows, blocks, thread, threads);
+    barrier.wait();
+    for (long count = 0; count < d.steps; ++count) {
+        backward_step<Cell>(d, walk, share, count);
+        if (!rows) barrier.wait();
+        backward_ends<Cell>(d, walk, share, count);
+    }
+}
+
+// What one thread of a team does of a layer.
+inline void take_part(const Dense& d, bool back, int thread, int threads, Barrier& barrier) {
+    switch (d.cell) {
+        case DenseCell::elman:
+            return back     ? backward<Elman>(d, thread, threads, barrier)
+                   : d.keep ? forward<Elman, true>(d, thread, threads, barrier)
+                            : forward<Elman, false>(d, thread, threads, barrier);
+        case DenseCell::lstm:
+            return back     ? backward<Lstm>(d, thread, threads, barrier)
+                   : d.keep ? forward<Lstm, true>(d, thread, threads, barrier)
+                            : forward<Lstm, false>(d, thread, threads, barrier);
+        case DenseCell::gru:
+            return back     ? backward<Gru>(d, thread, threads, barrier)
+                   : d.keep ? forward<Gru, true>(d, thread, threads, barrier)
+                            : forward<Gru, false>(d, thread, threads, barrier);
+    }
+}
+
+// Additions and multiplications in a step.
+inline double work_of_step(const Dense& d) {
+    const double gates = d.cell == DenseCell::lstm ? 4.0 : d.cell == DenseCell::gru ? 3.0 : 1.0;
+    return 2.0 * gates * double(d.rows) * double(d.width) * double(d.units);
+}
+
+void dense(const Dense& d, bool back) {
+    const int threads = work_of_step(d) < 60e3 ? 1 : d.threads;  // a meeting costs as much as some 20,000 of them
+    team(threads, [&](int thread, int of, Barrier& barrier) { take_part(d, back, thread, of, barrier); });
+}
+
+// Two layers that do not see one another, each by half of the team: with two threads neither ever waits for the other.
+void dense_both(const Dense& first, const Dense& second, bool back) {
+    const bool small = work_of_step(first) * double(first.steps) < 1e6;
+    Barrier halves[2] = {Barrier(1), Barrier(1)};
+    team(small ? 1 : first.threads, [&](int thread, int threads, Barrier& barrier) {
+        if (threads == 1) {
+            take_part(first, back, 0, 1, barrier);
+            take_part(second, back, 0, 1, barrier);
+            return;
         }
+        const int half = thread % 2, mates = half == 0 ? (threads + 1) / 2 : threads / 2;
+        if (thread < 2) halves[half].resize(mates);
+        barrier.wait();
+        take_part(half == 0 ? first : second, back, thread / 2, mates, halves[half]);
     });
-}
-
-void dense_forward(const Dense& d) {
-    switch (d.cell) {
-        case DenseCell::elman: return d.keep ? forward<Elman, true>(d) : forward<Elman, false>(d);
-        case DenseCell::lstm: return d.keep ? forward<Lstm, true>(d) : forward<Lstm, false>(d);
-        case DenseCell::gru: return d.keep ? forward<Gru, true>(d) : forward<Gru, false>(d);
-    }
-}
-
-void dense_backward(const Dense& d) {
-    switch (d.cell) {
-        case DenseCell::elman: return backward<Elman>(d);
-        case DenseCell::lstm: return backward<Lstm>(d);
-        case DenseCell::gru: return backward<Gru>(d);
-    }
 }
 
 }  // namespace recurra::RECURRA_VARIANT

@@ -9,8 +9,8 @@
 
 namespace recurra::RECURRA_VARIANT {
 
-void dense_forward(const Dense&);
-void dense_backward(const Dense&);
+void dense(const Dense&, bool backward);
+void dense_both(const Dense&, const Dense&, bool backward);
 void steps_forward(const Steps&);
 void steps_backward(const Steps&);
 template <typename Number>
@@ -21,7 +21,7 @@ extern template void scan(const Scan<double>&, bool);
 extern const Kernels table;
 const Kernels table = {NAME(RECURRA_VARIANT), W,
                        &scan<float>,          &scan<double>,
-                       &dense_forward,        &dense_backward,
+                       &dense,                &dense_both,
                        &steps_forward,        &steps_backward};
 
 }  // namespace recurra::RECURRA_VARIANT

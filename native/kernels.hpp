@@ -114,8 +114,8 @@ struct Kernels {
     int width;  // float32 numbers in a vector
     void (*scan)(const Scan<float>&, bool backward);
     void (*scan_double)(const Scan<double>&, bool backward);
-    void (*dense_forward)(const Dense&);
-    void (*dense_backward)(const Dense&);
+    void (*dense)(const Dense&, bool backward);
+    void (*dense_both)(const Dense&, const Dense&, bool backward);  // two that do not see one another, at once
     void (*steps_forward)(const Steps&);
     void (*steps_backward)(const Steps&);
 };

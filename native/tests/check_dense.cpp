@@ -133,7 +133,7 @@ struct Layer {
             if (lstm) std::copy_n(c0.data(), c0.count(), cn.data());
             d.keep = keep;
             if (!keep) d.kept = nullptr;
-            kernels.dense_forward(d);
+            kernels.dense(d, false);
             d.kept = kept.data();
             tally.compare(keep ? "y" : "y, not kept", y, values(ys), 1e-5);
             tally.compare("hn", hn, values(hns), 1e-5);
@@ -149,7 +149,7 @@ struct Layer {
         const std::vector<double> by = gradients(results, weights);
         d.gy = gy.data(), d.dh = dh.data(), d.dc = dc.data(), d.dgates = dgates.data();
         std::fill_n(panel.data(), panel.count(), NAN);
-        kernels.dense_backward(d);
+        kernels.dense(d, true);
         const auto of = [&](const std::vector<Var>& vars) {
             std::vector<double> found;
             for (const Var& each : vars) found.push_back(each.at < 0 ? 0.0 : by[std::size_t(each.at)]);

@@ -224,3 +224,31 @@ def test_working_memory_comes_back_with_the_graph() -> None:
         case.run(True, case.tensors)[0].sum().backward()
     gc.collect()
     assert workspace.waiting() == before
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("ragged", [False, True], ids=["whole", "ragged"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_two_at_once_are_one_after_the_other(cell: str, ragged: bool, threads: int) -> None:
+    torch.set_num_threads(threads)  # the folder's fixture sets it back
+    ahead = made(cell, 3, 40, 6, 64, ragged, False)
+    back = made(cell, 3, 40, 6, 64, False, True)._replace(lengths=ahead.lengths)
+    back.tensors[0] = ahead.tensors[0]
+    name, options = (cell, ((0.0, 0.0), None)) if cell == "lstm" else (cell, (True, 0.0, None))
+    if cell in ("tanh", "relu"):
+        name, options = "rnn", (cell, 0.0, None)
+    found = []
+    for at_once in (True, False):
+        layers = []
+        tensors = [[each.clone().requires_grad_() for each in case.tensors] for case in (ahead, back)]
+        for case, (x, h0, ih, hh, bias, *rest) in zip((ahead, back), tensors, strict=True):
+            weights: Any = {"lstm": LSTMWeights, "gru": GRUWeights}.get(name, RNNWeights)(ih, hh, bias)
+            states = (h0, *rest) if name == "lstm" else (h0,)
+            weights = weights._replace(bias_hn=rest[0]) if name == "gru" else weights
+            layers.append((x, states, weights, case.lengths, case.reverse, *options))
+        runs = cpu.both(name, *layers) if at_once else [cpu.both(name, each)[0] for each in layers]
+        total = sum((number + 1) * each.square().sum() for run in runs for number, each in enumerate(run))
+        flat = [each for half in tensors for each in half]
+        found.append([*(each for run in runs for each in run), *torch.autograd.grad(total, flat)])
+    for once, apart in zip(*found, strict=True):
+        torch.testing.assert_close(once, apart, rtol=1e-5, atol=1e-5)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from recurra import ops
 from recurra.nn.weights import MATRICES, Matrices, reset
 from recurra.ops import LayerNorms, Masks
 from recurra.ops.dense.masks import check_rate, draw
@@ -83,7 +84,7 @@ class Layers(nn.Module, ABC):
         lengths: Tensor | None,
         reverse: bool,
         masks: Masks | None,
-    ) -> tuple[Tensor, ...]:
+    ) -> ops.Layer:
         """One direction of one layer over x (B, T, ·): the outputs (B, T, R) and the last states (B, ·)."""
 
     def _state_sizes(self) -> dict[str, int]:
@@ -226,19 +227,20 @@ class Layers(nn.Module, ABC):
         after = []
         for layer in range(self.num_layers):
             x = x if layer == 0 else self._between(x, generator)
-            outputs = []
-            for way in range(self._ways):
-                number = layer * self._ways + way
-                y, *new = self._direction(
+            directions = [
+                self._direction(
                     x,
-                    tuple(state[number] for state in states),
-                    self._suffixes[number],
+                    tuple(state[layer * self._ways + way] for state in states),
+                    self._suffixes[layer * self._ways + way],
                     lengths,
                     way == 1,
                     self._masks(x, generator),
                 )
-                outputs.append(y)
-                after.append(new)
+                for way in range(self._ways)
+            ]
+            found = ops.layers(*directions)
+            outputs = [y for y, *_ in found]
+            after += [new for _, *new in found]
             # Side by side with time first, as the layers keep them and the next one takes them.
             ways = [y.transpose(0, 1) for y in outputs]
             x = torch.cat(ways, -1).transpose(0, 1) if self.bidirectional else outputs[0]

@@ -100,17 +100,10 @@ class RNN(_OneState):
         lengths: Tensor | None,
         reverse: bool,
         masks: Masks | None,
-    ) -> tuple[Tensor, ...]:
-        return ops.rnn(
-            x,
-            state[0],
-            rnn_weights(*self._matrices(suffix), self._norms(suffix)),
-            lengths,
-            reverse=reverse,
-            nonlinearity=self.nonlinearity,
-            zoneout=self.zoneout,
-            masks=masks,
-        )
+    ) -> ops.Layer:
+        weights = rnn_weights(*self._matrices(suffix), self._norms(suffix))
+        options = self.nonlinearity, self.zoneout, masks
+        return ops.Layer("rnn", x, state, weights, lengths, reverse, options)
 
 
 class GRU(_OneState):
@@ -176,17 +169,10 @@ class GRU(_OneState):
         lengths: Tensor | None,
         reverse: bool,
         masks: Masks | None,
-    ) -> tuple[Tensor, ...]:
-        return ops.gru(
-            x,
-            state[0],
-            gru_weights(*self._matrices(suffix), self._norms(suffix)),
-            lengths,
-            reverse=reverse,
-            reset_after=self.reset_after,
-            zoneout=self.zoneout,
-            masks=masks,
-        )
+    ) -> ops.Layer:
+        weights = gru_weights(*self._matrices(suffix), self._norms(suffix))
+        options = self.reset_after, self.zoneout, masks
+        return ops.Layer("gru", x, state, weights, lengths, reverse, options)
 
 
 class LSTM(Layers):
@@ -269,11 +255,10 @@ class LSTM(Layers):
         lengths: Tensor | None,
         reverse: bool,
         masks: Masks | None,
-    ) -> tuple[Tensor, ...]:
-        h, c = state
+    ) -> ops.Layer:
         hr = self._get("weight_hr", suffix)
         weights = lstm_weights(*self._matrices(suffix), hr, self._norms(suffix))
-        return ops.lstm(x, h, c, weights, lengths, reverse=reverse, zoneout=self.zoneout, masks=masks)
+        return ops.Layer("lstm", x, state, weights, lengths, reverse, (self.zoneout, masks))
 
     def _state_sizes(self) -> dict[str, int]:
         return {"h": self.proj_size or self.hidden_size, "c": self.hidden_size}

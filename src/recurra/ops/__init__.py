@@ -40,6 +40,7 @@ __all__ = [
     "TABLE",
     "GRUWeights",
     "LSTMWeights",
+    "Layer",
     "LayerNorms",
     "Masks",
     "Path",
@@ -48,6 +49,7 @@ __all__ = [
     "complex_scan",
     "gated_scan",
     "gru",
+    "layers",
     "linear",
     "linear_scan",
     "lstm",
@@ -201,12 +203,7 @@ def rnn(
     """
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f"nonlinearity must be 'tanh' or 'relu', not {nonlinearity!r}")
-    plain = weights.norms is None and masks is None and zoneout == 0.0
-    if plain and _one_operator():
-        y, h = _rnn(x, h0, *weights[:3], lengths, reverse, nonlinearity)
-    else:
-        lengths = ragged.check(lengths, x)
-        y, h = _run("rnn", x, (h0,), weights, lengths, reverse, nonlinearity, zoneout, masks)
+    y, h = layers(Layer("rnn", x, (h0,), weights, lengths, reverse, (nonlinearity, zoneout, masks)))[0]
     return y, h
 
 
@@ -226,12 +223,7 @@ def gru(
     Returns the outputs (B, T, H), zero past a row's length, and each row's last h. With `reverse` time runs from each
     row's own end to its start. Raises ValueError for lengths that do not fit.
     """
-    plain = weights.norms is None and masks is None and zoneout == 0.0
-    if plain and _one_operator():
-        y, h = _gru(x, h0, *weights[:4], lengths, reverse, reset_after)
-    else:
-        lengths = ragged.check(lengths, x)
-        y, h = _run("gru", x, (h0,), weights, lengths, reverse, reset_after, zoneout, masks)
+    y, h = layers(Layer("gru", x, (h0,), weights, lengths, reverse, (reset_after, zoneout, masks)))[0]
     return y, h
 
 
@@ -251,15 +243,52 @@ def lstm(
     Returns the outputs (B, T, R), zero past a row's length, and each row's last h and c. With `reverse` time runs from
     each row's own end to its start. Raises ValueError for lengths that do not fit.
     """
-    coupled = weights.hh.shape[0] == 3 * c0.shape[1]
-    varied = coupled or weights.peephole is not None or weights.norms is not None or bool(weights.mogrifier)
-    plain = not varied and masks is None and zoneout == (0.0, 0.0)
-    if plain and _one_operator():
-        y, h, c = _lstm(x, h0, c0, *weights[:4], lengths, reverse)
-    else:
-        lengths = ragged.check(lengths, x)
-        y, h, c = _run("lstm", x, (h0, c0), weights, lengths, reverse, zoneout, masks)
+    y, h, c = layers(Layer("lstm", x, (h0, c0), weights, lengths, reverse, (zoneout, masks)))[0]
     return y, h, c
+
+
+class Layer(NamedTuple):
+    """A call of `rnn`, `gru` or `lstm`: its name and arguments, `options` in their order, none left out."""
+
+    name: str
+    x: Tensor
+    states: tuple[Tensor, ...]
+    weights: Any
+    lengths: Tensor | None
+    reverse: bool
+    options: tuple[Any, ...]
+
+
+def layers(*calls: Layer) -> list[tuple[Tensor, ...]]:
+    """What each call returns; of one, or of two alike over one x that do not see one another, as a pair's directions.
+
+    Where the extension runs them, those two run at once, each on half of the threads.
+    """
+    checked = [call._replace(lengths=ragged.check(call.lengths, call.x)) for call in calls]
+    if _one_operator():
+        return [_operator(call) if _PLAIN[call.name](*_arguments(call)) else _layer(call) for call in checked]
+    at_once = len(checked) == 2 and checked[0].states[0].shape == checked[1].states[0].shape
+    if at_once and all(_path(call.name, *_arguments(call)).run is _ALONE[call.name] for call in checked):
+        return dense_cpu.both(checked[0].name, *map(_arguments, checked))
+    return [_layer(call) for call in checked]
+
+
+def _arguments(call: Layer) -> tuple[Any, ...]:
+    return *call[1:-1], *call.options
+
+
+def _layer(call: Layer) -> tuple[Tensor, ...]:
+    found: tuple[Tensor, ...] = _run(call.name, *_arguments(call))
+    return found
+
+
+def _operator(call: Layer) -> tuple[Tensor, ...]:
+    """The call as the one operator that a compiled program holds; its plain weights and one option, if any."""
+    _, x, states, weights, lengths, reverse, options = call
+    operator, tensors = {"rnn": (_rnn, 3), "gru": (_gru, 4), "lstm": (_lstm, 4)}[call.name]
+    option = () if call.name == "lstm" else options[:1]
+    found: tuple[Tensor, ...] = operator(x, *states, *weights[:tensors], lengths, reverse, *option)
+    return found
 
 
 def slstm(
@@ -344,12 +373,25 @@ TABLE = {
 }
 
 
+# Plain layers: what the extension takes two of at once, and what compiled programs hold.
+_ALONE = {"rnn": dense_cpu.rnn, "gru": dense_cpu.gru, "lstm": dense_cpu.lstm}
+_PLAIN: dict[str, Callable[..., bool]] = {
+    "rnn": dense_aten.plain_rnn,
+    "gru": dense_aten.plain_gru,
+    "lstm": dense_aten.plain_lstm,
+}
+
+
 def _run(name: str, *arguments: Any) -> Any:
+    return _path(name, *arguments).run(*arguments)
+
+
+def _path(name: str, *arguments: Any) -> Path:
     kinds = ("reference",) if _transformed() else _allowed()
     wanted = TABLE[name][0].kind == "native" and not os.environ.get("RECURRA_OPS")
     if wanted and not torch.compiler.is_compiling():
         native.say_if_missing()
-    return next(path for path in TABLE[name] if path.kind in kinds and path.fits(*arguments)).run(*arguments)
+    return next(path for path in TABLE[name] if path.kind in kinds and path.fits(*arguments))
 
 
 def _allowed() -> tuple[str, ...]:

@@ -16,25 +16,36 @@ from recurra.ops.dense import reference
 from recurra.ops.dense.masks import Masks
 from recurra.ops.dense.reference import GRUWeights, LSTMWeights, RNNWeights
 
-__all__ = ["fits_gru", "fits_lstm", "fits_rnn", "gru", "lstm", "plain_gru", "plain_lstm", "plain_rnn", "rnn"]
+__all__ = [
+    "fits_gru",
+    "fits_lstm",
+    "fits_rnn",
+    "gru",
+    "lstm",
+    "plain_gru",
+    "plain_lstm",
+    "plain_rnn",
+    "rnn",
+    "something",
+]
 
 TYPES = (torch.float32, torch.float64)
 SHUT = 1e30  # σ(SHUT) is 1 and σ(-SHUT) is 0, exactly, whatever else a gate adds
 
 
 def fits_rnn(x: Tensor, *arguments: Any) -> bool:
-    """Whether torch's kernel knows it: `plain_rnn`, float32 or float64."""
-    return x.dtype in TYPES and plain_rnn(x, *arguments)
+    """Whether torch's kernel knows it: `plain_rnn`, float32 or float64, at least one row and step, on the CPU."""
+    return x.dtype in TYPES and something(x) and plain_rnn(x, *arguments)
 
 
 def fits_gru(x: Tensor, *arguments: Any) -> bool:
     """As `fits_rnn`."""
-    return x.dtype in TYPES and plain_gru(x, *arguments)
+    return x.dtype in TYPES and something(x) and plain_gru(x, *arguments)
 
 
 def fits_lstm(x: Tensor, *arguments: Any) -> bool:
     """As `fits_rnn`; torch's kernel knows projections."""
-    return x.dtype in TYPES and plain_lstm(x, *arguments)
+    return x.dtype in TYPES and something(x) and plain_lstm(x, *arguments)
 
 
 def plain_rnn(
@@ -47,8 +58,8 @@ def plain_rnn(
     zoneout: float,
     masks: Masks | None,
 ) -> bool:
-    """Whether it is without options, on the CPU, with at least one row and step."""
-    return _something(x) and weights.norms is None and zoneout == 0.0 and masks is None
+    """Whether it is without options."""
+    return weights.norms is None and zoneout == 0.0 and masks is None
 
 
 def plain_gru(
@@ -62,7 +73,7 @@ def plain_gru(
     masks: Masks | None,
 ) -> bool:
     """As `plain_rnn`; the reset gate acts after the matrix product."""
-    return _something(x) and reset_after and weights.norms is None and zoneout == 0.0 and masks is None
+    return reset_after and weights.norms is None and zoneout == 0.0 and masks is None
 
 
 def plain_lstm(
@@ -77,10 +88,11 @@ def plain_lstm(
     """As `plain_rnn`, but for a projection."""
     coupled = weights.hh.shape[0] == 3 * states[1].shape[1]
     varied = coupled or weights.peephole is not None or weights.norms is not None or bool(weights.mogrifier)
-    return _something(x) and not varied and masks is None and zoneout == (0.0, 0.0)
+    return not varied and masks is None and zoneout == (0.0, 0.0)
 
 
-def _something(x: Tensor) -> bool:
+def something(x: Tensor) -> bool:
+    """Whether there is at least one row and step, on the CPU."""
     return x.numel() > 0 and x.device.type == "cpu"
 
 

@@ -8,6 +8,7 @@ Legend: B rows, T steps, I inputs, H units, P units filled up, G gates.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from typing import Any, NamedTuple
 
@@ -17,9 +18,10 @@ from torch.nn.functional import pad
 
 from recurra.ops import native, ragged, workspace
 from recurra.ops.dense import aten, reference
+from recurra.ops.dense.packed import Order
 from recurra.ops.dense.reference import GRUWeights, LSTMWeights, RNNWeights
 
-__all__ = ["fits_gru", "fits_lstm", "fits_rnn", "gru", "lstm", "rnn"]
+__all__ = ["both", "fits_gru", "fits_lstm", "fits_rnn", "gru", "lstm", "rnn"]
 
 TYPES = (
     torch.float32,
@@ -50,134 +52,86 @@ class Inputs(NamedTuple):
     bias_hn: Tensor | None
 
 
-def rnn(
-    x: Tensor,
-    states: tuple[Tensor, ...],
-    weights: RNNWeights,
-    lengths: Tensor | None,
-    reverse: bool,
-    nonlinearity: str,
-    *_: Any,
-) -> tuple[Tensor, ...]:
+class Layer(NamedTuple):
+    """A layer over a batch."""
+
+    call: Call
+    inputs: Inputs
+
+
+def rnn(*arguments: Any) -> tuple[Tensor, ...]:
     """As `recurra.ops.rnn`, for what `fits_rnn`."""
-    call = Call("rnn", nonlinearity == "relu", reverse, lengths)
-    return _run(call, Inputs(x, states[0], None, weights.ih, weights.hh, weights.bias, None))
+    return both("rnn", arguments)[0]
 
 
-def gru(
-    x: Tensor, states: tuple[Tensor, ...], weights: GRUWeights, lengths: Tensor | None, reverse: bool, *_: Any
-) -> tuple[Tensor, ...]:
+def gru(*arguments: Any) -> tuple[Tensor, ...]:
     """As `recurra.ops.gru`, for what `fits_gru`."""
-    call = Call("gru", False, reverse, lengths)
-    return _run(call, Inputs(x, states[0], None, weights.ih, weights.hh, weights.bias, weights.bias_hn))
+    return both("gru", arguments)[0]
 
 
-def lstm(
+def lstm(*arguments: Any) -> tuple[Tensor, ...]:
+    """As `recurra.ops.lstm`, for what `fits_lstm`."""
+    return both("lstm", arguments)[0]
+
+
+def both(cell: str, *layers: tuple[Any, ...]) -> list[tuple[Tensor, ...]]:
+    """One layer, or two that do not see one another at once, over the same x and lengths, for what fits."""
+    return _run([_layer(cell, *arguments) for arguments in layers])
+
+
+def _layer(
+    cell: str,
     x: Tensor,
     states: tuple[Tensor, ...],
-    weights: LSTMWeights,
+    weights: RNNWeights | GRUWeights | LSTMWeights,
     lengths: Tensor | None,
     reverse: bool,
-    *_: Any,
-) -> tuple[Tensor, ...]:
-    """As `recurra.ops.lstm`, for what `fits_lstm`."""
-    call = Call("lstm", False, reverse, lengths)
-    h0, c0 = states
-    return _run(call, Inputs(x, h0, c0, weights.ih, weights.hh, weights.bias, None))
+    *options: Any,
+) -> Layer:
+    h0, c0 = (*states, None)[:2]
+    bias_hn = weights.bias_hn if isinstance(weights, GRUWeights) else None
+    relu = cell == "rnn" and options[0] == "relu"
+    inputs = Inputs(x, h0, c0, weights.ih, weights.hh, weights.bias, bias_hn)  # type: ignore[arg-type]
+    return Layer(Call(cell, relu, reverse, lengths), inputs)
 
 
 def fits_rnn(x: Tensor, *arguments: Any) -> bool:
     """Whether the extension knows it: no options, at least one row and step, float32 or what is computed in it."""
-    return x.dtype in TYPES and aten.plain_rnn(x, *arguments)
+    return x.dtype in TYPES and aten.something(x) and aten.plain_rnn(x, *arguments)
 
 
 def fits_gru(x: Tensor, *arguments: Any) -> bool:
     """As `fits_rnn`; the reset gate after the product."""
-    return x.dtype in TYPES and aten.plain_gru(x, *arguments)
+    return x.dtype in TYPES and aten.something(x) and aten.plain_gru(x, *arguments)
 
 
 def fits_lstm(x: Tensor, states: Any, weights: LSTMWeights, *arguments: Any) -> bool:
     """As `fits_rnn`, without a projection."""
     plain = weights.projection is None
-    return plain and x.dtype in TYPES and aten.plain_lstm(x, states, weights, *arguments)
+    return (
+        plain and x.dtype in TYPES and aten.something(x) and aten.plain_lstm(x, states, weights, *arguments)
+    )
 
 
-def _run(call: Call, inputs: Inputs) -> tuple[Tensor, ...]:
-    dtype = inputs.x.dtype
+def _run(layers: list[Layer]) -> list[tuple[Tensor, ...]]:
+    dtype = layers[0].inputs.x.dtype
     if dtype != torch.float32:
-        wide = Inputs(*(None if each is None else each.float() for each in inputs))  # type: ignore[arg-type]
-        return tuple(each.to(dtype) for each in _run(call, wide))
-    if torch.is_grad_enabled() and any(each is not None and each.requires_grad for each in inputs):
-        found: tuple[Tensor, ...] = _Dense.apply(call, *inputs)  # type: ignore[no-untyped-call]
-        return found
-    return _forward(call, inputs, Order(inputs.x, call), keep=False).results()
+        wide = [Layer(call, Inputs(*map(_widened, inputs))) for call, inputs in layers]  # type: ignore[arg-type]
+        return [tuple(each.to(dtype) for each in results) for results in _run(wide)]
+    tensors = [each for _, inputs in layers for each in inputs]
+    if torch.is_grad_enabled() and any(each is not None and each.requires_grad for each in tensors):
+        found = _Dense.apply([call for call, _ in layers], *tensors)  # type: ignore[no-untyped-call]
+        return _parted(found, len(layers))
+    return [run.results() for run in _forward(layers, keep=False)]
 
 
-class Order:
-    """The order in which the extension takes rows and steps, and the way to it and back."""
+def _widened(x: Tensor | None) -> Tensor | None:
+    return None if x is None else x.float()
 
-    def __init__(self, x: Tensor, call: Call) -> None:
-        self.rows, self.steps = x.shape[:2]
-        self.reverse, self.whole = call.reverse, call.lengths is None
-        self.total = self.rows * self.steps
-        if call.lengths is not None:
-            self._sort(call.lengths)
 
-    def _sort(self, lengths: Tensor) -> None:
-        lengths, self.by_length = lengths.sort(descending=True, stable=True)
-        steps = torch.arange(self.steps).unsqueeze(1)
-        self._mask = steps < lengths  # (T, B), the longest rows first
-        self.counts = self._mask.sum(1)
-        self.offsets = self.counts.cumsum(0) - self.counts
-        self.total = int(self.counts.sum())
-        self._places = (steps * self.rows + self.by_length)[
-            self._mask
-        ]  # of (T · B), in the caller's order of rows
-
-    def addresses(self) -> tuple[int, int]:
-        """Of the counts and offsets of the steps, 0 where all rows are whole."""
-        return (0, 0) if self.whole else (self.counts.data_ptr(), self.offsets.data_ptr())
-
-    def enter(self, x: Tensor) -> Tensor:
-        """X (B, T, F) as (N, F)."""
-        if not self.whole and x.is_contiguous():
-            steps, rows = self._places // max(self.rows, 1), self._places % max(self.rows, 1)
-            return x.reshape(-1, x.shape[2]).index_select(0, rows * self.steps + steps)
-        flat = x.transpose(0, 1).reshape(-1, x.shape[2])
-        return flat if self.whole else flat.index_select(0, self._places)
-
-    def leave(self, flat: Tensor) -> Tensor:
-        """What `enter` was given, zeros past each row's length."""
-        if not self.whole:
-            flat = flat.new_zeros(self.steps * self.rows, flat.shape[1]).index_copy_(0, self._places, flat)
-        return flat.view(self.steps, self.rows, flat.shape[1]).transpose(0, 1)
-
-    def sorted(self, state: Tensor) -> Tensor:
-        """A state's rows (B, F) in the extension's order."""
-        return state if self.whole else state.index_select(0, self.by_length)
-
-    def unsorted(self, state: Tensor) -> Tensor:
-        """What `sorted` was given."""
-        return state if self.whole else torch.empty_like(state).index_copy_(0, self.by_length, state)
-
-    def product(self, gradients: Tensor, y: Tensor, h0: Tensor) -> Tensor:
-        """gradientsᵀ (·, N) times the h (N, H) that each step saw: y one step before, h0 at first."""
-        if self.whole and self.steps:
-            rows, rest = self.rows, self.total - self.rows
-            first, after = (rest, 0) if self.reverse else (0, rows)
-            before = rows if self.reverse else 0
-            found = gradients[first : first + rows].t() @ h0
-            return found.addmm_(gradients[after : after + rest].t(), y[before : before + rest])
-        return gradients.t() @ torch.cat([y, h0]).index_select(0, self._seen())
-
-    def _seen(self) -> Tensor:
-        if self.whole:
-            return torch.arange(0)
-        rows = torch.arange(self.rows)
-        at = torch.where(self._mask, self.offsets.unsqueeze(1) + rows, self.total + rows)
-        start = (self.total + rows).unsqueeze(0)
-        seen = torch.cat([at[1:], start]) if self.reverse else torch.cat([start, at[:-1]])
-        return seen[self._mask]
+def _parted(flat: Sequence[Any], count: int) -> list[tuple[Any, ...]]:
+    size = len(flat) // count
+    return [tuple(flat[first : first + size]) for first in range(0, len(flat), size)]
 
 
 class Run:
@@ -233,15 +187,15 @@ class Run:
         parted = gradient.reshape(self.gates, self.units, *gradient.shape[1:])[:, : self.width]
         return parted.flatten(0, 1)
 
-    def extension(self, *backward: Tensor | None) -> None:
-        """Run the extension: forward, or backward where gy, dh, dc and dgates are given."""
-        panel = workspace.take(self.gates * self.units, self.units)
-        arrays = (self.weight, self.bias_hn, self.h0, self.c0, panel, self.projected, self.y, self.kept)
+    def layer(self, *backward: Tensor | None) -> Any:
+        """What the extension runs: forward, or backward where gy, dh, dc and dgates are given."""
+        self.panel = workspace.take(self.gates * self.units, self.units)
+        arrays = (self.weight, self.bias_hn, self.h0, self.c0, self.panel, self.projected, self.y, self.kept)
         addresses = [
             0 if each is None else each.data_ptr() for each in (*arrays, self.hn, self.cn, *backward)
         ]
         call, order = self.call, self.order
-        native.extension().dense(
+        return native.extension().Dense(
             call.cell,
             call.relu,
             call.reverse,
@@ -261,63 +215,96 @@ class Run:
         return self.order.leave(self.narrow(self.y)), *states
 
 
-def _forward(call: Call, inputs: Inputs, order: Order, keep: bool) -> Run:
-    run = Run(call, inputs, order, keep)
-    x, ih = order.enter(inputs.x), run.filled_gates(inputs.ih)
-    if inputs.bias is None:
-        torch.mm(x, ih.t(), out=run.projected)
-    else:
-        torch.addmm(run.filled_gates(inputs.bias), x, ih.t(), out=run.projected)
-    run.extension()
-    return run
+def _forward(layers: list[Layer], keep: bool) -> list[Run]:
+    order = Order(layers[0].inputs.x, layers[0].call.lengths)
+    runs = [Run(call, inputs, order, keep) for call, inputs in layers]
+    x = order.enter(layers[0].inputs.x)
+    for run, (_, inputs) in zip(runs, layers, strict=True):
+        ih = run.filled_gates(inputs.ih)
+        if inputs.bias is None:
+            torch.mm(x, ih.t(), out=run.projected)
+        else:
+            torch.addmm(run.filled_gates(inputs.bias), x, ih.t(), out=run.projected)
+    native.extension().dense(*(run.layer() for run in runs))
+    return runs
 
 
 class _Dense(torch.autograd.Function):
     """The extension's passes; where a second derivative is asked for, the reference is differentiated instead."""
 
     @staticmethod
-    def forward(ctx, call, *tensors):  # type: ignore[no-untyped-def]
-        inputs = Inputs(*tensors)
-        run = _forward(call, inputs, Order(inputs.x, call), keep=True)
-        results = run.results()
+    def forward(ctx, calls, *tensors):  # type: ignore[no-untyped-def]
+        layers = [
+            Layer(call, Inputs(*each)) for call, each in zip(calls, _parted(tensors, len(calls)), strict=True)
+        ]
+        runs = _forward(layers, keep=True)
+        results = [run.results() for run in runs]
         # Arrays that torch saves are let go of with the graph, or once a backward pass is through.
-        ctx.save_for_backward(*tensors, run.projected, run.y, run.kept)
-        run.projected = run.y = run.kept = None
-        ctx.run = run
-        return results
+        kept = [each for run in runs for each in (run.projected, run.y, run.kept)]
+        ctx.save_for_backward(*tensors, *kept)
+        for run in runs:
+            run.projected = run.y = run.kept = None
+        ctx.runs = runs
+        return tuple(each for result in results for each in result)
 
     @staticmethod
     def backward(ctx, *grads):  # type: ignore[no-untyped-def]
-        *tensors, projected, y, kept = ctx.saved_tensors
-        inputs = Inputs(*tensors)
+        count = len(ctx.runs)
+        saved, runs = ctx.saved_tensors, [copy(run) for run in ctx.runs]
+        layers = [
+            Layer(run.call, Inputs(*each))
+            for run, each in zip(runs, _parted(saved[: -3 * count], count), strict=True)
+        ]
+        for run, kept in zip(runs, _parted(saved[-3 * count :], count), strict=True):
+            run.projected, run.y, run.kept = kept
+        each_grads = _parted(grads, count)
         if torch.is_grad_enabled():
-            return None, *_differentiate(ctx.run.call, inputs, grads)
-        run = copy(ctx.run)
-        run.projected, run.y, run.kept = projected, y, kept
-        return None, *_backward(run, inputs, grads, ctx.needs_input_grad[1:])
+            found = [_differentiate(*layer, each) for layer, each in zip(layers, each_grads, strict=True)]
+        else:
+            needed = _parted(ctx.needs_input_grad[1:], count)
+            found = _backward(runs, layers, each_grads, needed)
+        return None, *(each for gradients in found for each in gradients)
 
 
-def _backward(run: Run, inputs: Inputs, grads: Any, needed: Any) -> list[Tensor | None]:
-    order, units = run.order, run.units
-    gy, *last = grads
-    states = [
-        run.filled(order.sorted(each)).clone() for each in last
-    ]  # the extension turns them into those before
-    blocks = run.gates + (run.call.cell == "gru")
-    dgates = workspace.take(order.total, blocks * units)
-    dh, dc = (*states, None)[:2]
-    run.extension(run.filled(order.enter(gy)), dh, dc, dgates)
-    entering, recurrent = dgates[:, : run.gates * units], dgates[:, (blocks - run.gates) * units :]
-    need = Inputs(*needed)
+def _backward(runs: list[Run], layers: list[Layer], grads: Any, needed: Any) -> list[list[Tensor | None]]:
+    backs = [Back(run, *each) for run, each in zip(runs, grads, strict=True)]
+    native.extension().dense(*(back.layer() for back in backs))
     return [
-        order.leave(entering @ run.entering(inputs.ih)) if need.x else None,
-        order.unsorted(run.narrow(dh)) if need.h0 and dh is not None else None,
-        order.unsorted(run.narrow(dc)) if need.c0 and dc is not None else None,
-        run.entered(entering.t() @ order.enter(inputs.x)) if need.ih else None,
-        run.cut(order.product(recurrent, run.narrow(run.y), run.narrow(run.h0))) if need.hh else None,
-        run.entered(entering.sum(0)) if need.bias else None,
-        dgates[:, -units:].sum(0)[: run.width] if need.bias_hn else None,
+        back.results(layer.inputs, Inputs(*need))
+        for back, layer, need in zip(backs, layers, needed, strict=True)
     ]
+
+
+class Back:
+    """The backward pass of a run, and the gradients that follow from its gates'."""
+
+    def __init__(self, run: Run, gy: Tensor, *last: Tensor) -> None:
+        self.run, order = run, run.order
+        blocks = run.gates + (run.call.cell == "gru")
+        self.gy = run.filled(order.enter(gy))
+        # The extension turns the gradients of the last states into those of the first.
+        states = [run.filled(order.sorted(each)).clone() for each in last]
+        self.dh, self.dc = (*states, None)[:2]
+        self.dgates = workspace.take(order.total, blocks * run.units)
+
+    def layer(self) -> Any:
+        """What the extension runs."""
+        return self.run.layer(self.gy, self.dh, self.dc, self.dgates)
+
+    def results(self, inputs: Inputs, need: Inputs) -> list[Tensor | None]:
+        """The gradients of the layer's tensors, None where none is needed."""
+        run, order, dgates = self.run, self.run.order, self.dgates
+        entering, recurrent = dgates[:, : run.gates * run.units], dgates[:, -run.gates * run.units :]
+        h = run.narrow(run.y), run.narrow(run.h0), run.call.reverse
+        return [
+            order.leave(entering @ run.entering(inputs.ih)) if need.x else None,
+            order.unsorted(run.narrow(self.dh)) if need.h0 and self.dh is not None else None,
+            order.unsorted(run.narrow(self.dc)) if need.c0 and self.dc is not None else None,
+            run.entered(entering.t() @ order.enter(inputs.x)) if need.ih else None,
+            run.cut(order.product(recurrent, *h)) if need.hh else None,
+            run.entered(entering.sum(0)) if need.bias else None,
+            dgates[:, -run.units :].sum(0)[: run.width] if need.bias_hn else None,
+        ]
 
 
 def _differentiate(call: Call, inputs: Inputs, grads: Any) -> list[Tensor | None]:

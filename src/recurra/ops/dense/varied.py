@@ -17,8 +17,8 @@ from torch.nn.functional import pad
 
 from recurra.ops import native, ragged, workspace
 from recurra.ops.dense import described
-from recurra.ops.dense.cpu import Call, Order
 from recurra.ops.dense.described import Inputs, Layer, by_definition, gates_of, heads_of
+from recurra.ops.dense.packed import Order
 from recurra.ops.dense.reference import LSTMWeights
 
 __all__ = ["fits_gru", "fits_lstm", "fits_rnn", "fits_slstm", "gru", "lstm", "rnn", "slstm"]
@@ -79,7 +79,7 @@ class Sizes:
 
     def __init__(self, layer: Layer, inputs: Inputs) -> None:
         self.layer = layer
-        self.order = Order(inputs.x, Call(layer.cell, layer.relu, layer.reverse, layer.lengths))
+        self.order = Order(inputs.x, layer.lengths)
         self.gates, self.heads = gates_of(layer), heads_of(inputs.hh)
         self.shown = inputs.h0.shape[1]
         self.width = (inputs.h0 if inputs.c0 is None else inputs.c0).shape[1] // self.heads
@@ -308,15 +308,19 @@ def _recurrent(sizes: Sizes, kept: dict[str, Tensor], dadded: Tensor) -> Tensor:
     if sizes.layer.cell == "rnn" and "inner" in kept:
         return sizes.cut_rows(dadded.t() @ sizes.cut(kept["inner"]))
     if sizes.layer.reset_first:
-        reset = order.product(dadded[:, : 2 * units], y, h0)
+        reset = order.product(dadded[:, : 2 * units], y, h0, sizes.layer.reverse)
         candidate = dadded[:, 2 * units :].t() @ kept["inner"]
         return sizes.cut_rows(sizes.cut(torch.cat([reset, candidate])))
     if sizes.heads == 1:
-        return sizes.cut_rows(sizes.cut_shown(order.product(dadded, y, h0)))
+        return sizes.cut_rows(sizes.cut_shown(order.product(dadded, y, h0, sizes.layer.reverse)))
     block = units // sizes.heads
     parts = [slice(start, start + block) for start in range(0, units, block)]
     gates = [dadded[:, start : start + units] for start in range(0, dadded.shape[1], units)]
-    found = [order.product(gate[:, part], y[:, part], h0[:, part]) for gate in gates for part in parts]
+    found = [
+        order.product(gate[:, part], y[:, part], h0[:, part], sizes.layer.reverse)
+        for gate in gates
+        for part in parts
+    ]
     return sizes.cut(sizes.cut_rows(torch.cat(found)))
 
 
