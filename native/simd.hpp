@@ -17,7 +17,7 @@ namespace recurra::RECURRA_VARIANT {
 
 #if defined(RECURRA_WIDTH)  // for tests: the compiler makes such vectors of several of the processor's
 constexpr int W = RECURRA_WIDTH;
-constexpr int REGISTERS = 32;
+constexpr int REGISTERS = 16;
 #elif defined(__AVX512F__)
 constexpr int W = 16;         // numbers in a vector
 constexpr int REGISTERS = 32;  // vectors that the processor holds
