@@ -42,7 +42,8 @@ def assert_same(layer: Any, lengths: Tensor | None, backend: str = "aot_eager") 
     expected = everything(layer, x, lengths=lengths)
     torch.manual_seed(5)
     found = everything(layer, x, None, compiled(layer, backend), lengths=lengths)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    # Options run on the extension outside of a compiled program and on the reference inside.
+    torch.testing.assert_close(found, expected, rtol=5e-5, atol=5e-6)
 
 
 @every_kind
@@ -115,7 +116,8 @@ def test_torch_func_may_stand_in_a_compiled_program(kind: str, what: str) -> Non
     }
     x = torch.randn(B, 2, I)
     found, expected = compiled(asked[what])(x), asked[what](x)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    # Options run on the extension outside of a compiled program and on the reference inside.
+    torch.testing.assert_close(found, expected, rtol=5e-5, atol=5e-6)
 
 
 class Tagger(nn.Module):
