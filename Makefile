@@ -3,6 +3,7 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
+GROUND := tests/cells tests/networks tests/nn
 STAMP := $(VENV)/.installed
 CANDIDATES := python3.11 python3 python python3.12 python3.13 python3.14
 
@@ -10,7 +11,7 @@ CANDIDATES := python3.11 python3 python python3.12 python3.13 python3.14
 PYTHON ?= $(shell for name in $(CANDIDATES); do \
 	if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$name; break; fi; done)
 
-.PHONY: help install forecast test check native bench clean
+.PHONY: help install forecast test paths check native bench clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -31,8 +32,15 @@ $(STAMP): pyproject.toml constraints.txt CMakeLists.txt tests/requirements-weigh
 forecast: install  ## Forecast the shipped real sales; print, and write out/report.html.
 	$(BIN)/recurra forecast examples/online_retail_200.csv.gz --horizon 28 --lead-time 7 --service-level 0.95 --out out/
 
+# As many at once as there are cores, one thread each (tests/conftest.py).
 test: install  ## Run all tests.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
+
+# The ground's quick tests with each path forced, and with the plainest vectors.
+paths: install  ## Run the tests of layers and cells with the extension off, without it, and forced.
+	RECURRA_OPS=reference $(BIN)/python -m pytest -n auto -m "not slow" $(GROUND)
+	RECURRA_OPS=torch $(BIN)/python -m pytest -n auto -m "not slow" $(GROUND)
+	RECURRA_OPS=native RECURRA_SIMD=scalar $(BIN)/python -m pytest -n auto -m "not slow" $(GROUND)
 
 check: install  ## Check style, types and who imports whom.
 	$(BIN)/ruff check .

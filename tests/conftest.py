@@ -1,4 +1,4 @@
-"""What every test stands on: a seed, two threads, Hypothesis without deadlines."""
+"""What every test stands on: a seed, a number of threads, Hypothesis without deadlines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ settings.register_profile("recurra", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "recurra")
 
-torch.set_num_threads(2)
+# Tests beside one another have a core each: threads of two would wait for those of the other.
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 
 
 @pytest.fixture(autouse=True)
