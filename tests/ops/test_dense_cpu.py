@@ -252,3 +252,18 @@ def test_two_at_once_are_one_after_the_other(cell: str, ragged: bool, threads: i
         found.append([*(each for run in runs for each in run), *torch.autograd.grad(total, flat)])
     for once, apart in zip(*found, strict=True):
         torch.testing.assert_close(once, apart, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [1, 2, 3, 4])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "tanh"])
+def test_what_does_not_fit_never_reaches_the_extension(cell: str, wrong: int) -> None:
+    x, h0, ih, hh, bias, *rest = made(cell, 3, 4, 5, 6, False, False).tensors
+    parts = [x, h0, ih, hh, bias]
+    parts[wrong] = parts[wrong][:-1]
+    x, h0, ih, hh, bias = parts
+    if cell == "lstm":
+        assert not cpu.fits_lstm(x, (h0, rest[0]), LSTMWeights(ih, hh, bias), None, False, (0.0, 0.0), None)
+    elif cell == "gru":
+        assert not cpu.fits_gru(x, (h0,), GRUWeights(ih, hh, bias), None, False, True, 0.0, None)
+    else:
+        assert not cpu.fits_rnn(x, (h0,), RNNWeights(ih, hh, bias), None, False, "tanh", 0.0, None)

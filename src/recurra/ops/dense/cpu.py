@@ -95,22 +95,35 @@ def _layer(
     return Layer(Call(cell, relu, reverse, lengths), inputs)
 
 
-def fits_rnn(x: Tensor, *arguments: Any) -> bool:
+def fits_rnn(x: Tensor, states: Any, weights: RNNWeights, *options: Any) -> bool:
     """Whether the extension knows it: no options, at least one row and step, float32 or what is computed in it."""
-    return x.dtype in TYPES and aten.something(x) and aten.plain_rnn(x, *arguments)
+    return aten.plain_rnn(x, states, weights, *options) and _fits(x, states, weights, 1)
 
 
-def fits_gru(x: Tensor, *arguments: Any) -> bool:
+def fits_gru(x: Tensor, states: Any, weights: GRUWeights, *options: Any) -> bool:
     """As `fits_rnn`; the reset gate after the product."""
-    return x.dtype in TYPES and aten.something(x) and aten.plain_gru(x, *arguments)
+    return aten.plain_gru(x, states, weights, *options) and _fits(x, states, weights, 3)
 
 
-def fits_lstm(x: Tensor, states: Any, weights: LSTMWeights, *arguments: Any) -> bool:
+def fits_lstm(x: Tensor, states: Any, weights: LSTMWeights, *options: Any) -> bool:
     """As `fits_rnn`, without a projection."""
-    plain = weights.projection is None
-    return (
-        plain and x.dtype in TYPES and aten.something(x) and aten.plain_lstm(x, states, weights, *arguments)
-    )
+    plain = weights.projection is None and aten.plain_lstm(x, states, weights, *options)
+    return plain and _fits(x, states, weights, 4)
+
+
+def _fits(x: Tensor, states: Any, weights: Any, gates: int) -> bool:
+    """Whether all has the shape and type that the extension, which reads memory and would not notice, takes it for."""
+    if x.dtype not in TYPES or x.dim() != 3 or not aten.something(x):
+        return False
+    units = weights.hh.shape[-1]
+    shapes: list[tuple[Tensor, tuple[int, ...]]] = [(weights.ih, (gates * units, x.shape[2]))]
+    shapes.append((weights.hh, (gates * units, units)))
+    shapes += [(state, (x.shape[0], units)) for state in states]
+    if weights.bias is not None:
+        shapes.append((weights.bias, (gates * units,)))
+    if gates == 3 and weights.bias_hn is not None:
+        shapes.append((weights.bias_hn, (units,)))
+    return all(each.shape == shape and each.dtype == x.dtype for each, shape in shapes)
 
 
 def _run(layers: list[Layer]) -> list[tuple[Tensor, ...]]:
