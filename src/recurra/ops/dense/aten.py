@@ -38,9 +38,12 @@ def fits_rnn(x: Tensor, *arguments: Any) -> bool:
     return x.dtype in TYPES and something(x) and plain_rnn(x, *arguments)
 
 
-def fits_gru(x: Tensor, *arguments: Any) -> bool:
-    """As `fits_rnn`."""
-    return x.dtype in TYPES and something(x) and plain_gru(x, *arguments)
+def fits_gru(
+    x: Tensor, states: Any, weights: GRUWeights, lengths: Any, reverse: bool, reset_after: bool, *rest: Any
+) -> bool:
+    """As `fits_rnn`; torch's reset gate acts after the matrix product."""
+    plain = plain_gru(x, states, weights, lengths, reverse, reset_after, *rest)
+    return plain and reset_after and x.dtype in TYPES and something(x)
 
 
 def fits_lstm(x: Tensor, *arguments: Any) -> bool:
@@ -72,8 +75,8 @@ def plain_gru(
     zoneout: float,
     masks: Masks | None,
 ) -> bool:
-    """As `plain_rnn`; the reset gate acts after the matrix product."""
-    return reset_after and weights.norms is None and zoneout == 0.0 and masks is None
+    """As `plain_rnn`, in either convention of the reset gate."""
+    return weights.norms is None and zoneout == 0.0 and masks is None
 
 
 def plain_lstm(

@@ -100,9 +100,12 @@ def fits_rnn(x: Tensor, states: Any, weights: RNNWeights, *options: Any) -> bool
     return aten.plain_rnn(x, states, weights, *options) and _fits(x, states, weights, 1)
 
 
-def fits_gru(x: Tensor, states: Any, weights: GRUWeights, *options: Any) -> bool:
+def fits_gru(
+    x: Tensor, states: Any, weights: GRUWeights, lengths: Any, reverse: bool, reset_after: bool, *rest: Any
+) -> bool:
     """As `fits_rnn`; the reset gate after the product."""
-    return aten.plain_gru(x, states, weights, *options) and _fits(x, states, weights, 3)
+    plain = aten.plain_gru(x, states, weights, lengths, reverse, reset_after, *rest)
+    return plain and reset_after and _fits(x, states, weights, 3)
 
 
 def fits_lstm(x: Tensor, states: Any, weights: LSTMWeights, *options: Any) -> bool:
