@@ -6,6 +6,7 @@
 #pragma once
 
 #include "dense_cells.hpp"
+#include "rows.hpp"
 #include "tile.hpp"
 #include "threads.hpp"
 
@@ -185,17 +186,6 @@ void backward_ends(const Dense& d, const Walk& walk, const Share& share, long co
 }
 
 // ------------------------------------------------------------------------------------------------------------ shares
-
-// Rows of about equal numbers of steps for each thread.
-RECURRA_INLINE long row_of_share(const Dense& d, int thread, int threads) {
-    if (d.counts == nullptr) return d.rows * thread / threads;
-    if (thread == threads) return d.rows;
-    long all = 0, done = 0, row = 0;
-    for (long step = 0; step < d.steps; ++step) all += d.counts[step];
-    for (; row < d.rows && done < all * thread / threads; ++row)
-        for (long step = 0; step < d.steps && d.counts[step] > row; ++step) ++done;
-    return row;
-}
 
 // Sharing out the rows needs no meetings, but each thread then reads the whole matrix.
 template <typename Cell>

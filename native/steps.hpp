@@ -5,6 +5,7 @@
 // then each step's rows, and meet after either.
 #pragma once
 
+#include "rows.hpp"
 #include "steps_cells.hpp"
 #include "steps_product.hpp"
 #include "steps_slstm.hpp"
@@ -166,17 +167,6 @@ struct Worker {
     }
 };
 
-// Rows of about equal numbers of steps for each thread.
-inline long first_row_of(const Steps& d, int thread, int threads) {
-    if (d.counts == nullptr) return d.rows * thread / threads;
-    if (thread == threads) return d.rows;
-    long all = 0, done = 0, row = 0;
-    for (long step = 0; step < d.steps; ++step) all += d.counts[step];
-    for (; row < d.rows && done < all * thread / threads; ++row)
-        for (long step = 0; step < d.steps && d.counts[step] > row; ++step) ++done;
-    return row;
-}
-
 // Run work(worker) in as many threads as a step's work keeps busy, with the matrices packed.
 template <typename Work>
 void steps_team(const Steps& d, bool backward, Work work) {
@@ -187,7 +177,7 @@ void steps_team(const Steps& d, bool backward, Work work) {
     team(small ? 1 : d.threads, [&](int thread, int threads, Barrier& barrier) {
         const bool by_rows = d.rows >= 8 * threads && numbers <= (1 << 18);
         const Worker worker = {d, plan, backward == d.reverse, thread, threads, barrier, by_rows || threads == 1,
-                               first_row_of(d, thread, threads), first_row_of(d, thread + 1, threads)};
+                               row_of_share(d, thread, threads), row_of_share(d, thread + 1, threads)};
         const auto pack = [&](const Matrix& m, float* panel) {
             const long blocks = backward ? m.backward_blocks() : m.forward_blocks();
             const auto part = backward ? &pack_product_back : &pack_product;

@@ -267,3 +267,19 @@ def test_what_does_not_fit_never_reaches_the_extension(cell: str, wrong: int) ->
         assert not cpu.fits_gru(x, (h0,), GRUWeights(ih, hh, bias), None, False, True, 0.0, None)
     else:
         assert not cpu.fits_rnn(x, (h0,), RNNWeights(ih, hh, bias), None, False, "tanh", 0.0, None)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_row_alone_has_the_same_bits_as_in_a_batch(cell: str, variant: str) -> None:
+    case = made(cell, 9, 7, 3, 40, False, False)
+    case.tensors[
+        2
+    ].zero_()  # torch's product with x, which rounds by the batch's size, then gives its bias exactly
+    with torch.no_grad():
+        y = case.run(True, case.tensors)[0]
+        for row in range(9):
+            by_row = {0, 1, 5} if cell == "lstm" else {0, 1}
+            alone = [
+                each[row : row + 1] if number in by_row else each for number, each in enumerate(case.tensors)
+            ]
+            assert torch.equal(case.run(True, alone)[0][0], y[row])

@@ -31,7 +31,7 @@ class _Lent(np.ndarray):
     """What a tensor stands on: torch lets go of it with the last tensor that shares its memory."""
 
     def __del__(self) -> None:
-        if isinstance(self.base, np.ndarray) and type(self.base) is np.ndarray:
+        if type(self.base) is np.ndarray:
             _returned.append(self.base)
             _sort_in(wait=False)
 

@@ -28,9 +28,8 @@ class Order:
         self.counts = self._mask.sum(1)
         self.offsets = self.counts.cumsum(0) - self.counts
         self.total = int(self.counts.sum())
-        self._places = (steps * self.rows + self.by_length)[
-            self._mask
-        ]  # of (T · B), in the caller's order of rows
+        # Of (T · B), in the caller's order of rows.
+        self._places = (steps * self.rows + self.by_length)[self._mask]
 
     def addresses(self) -> tuple[int, int]:
         """Of the counts and offsets of the steps, 0 where all rows are whole."""
@@ -60,7 +59,7 @@ class Order:
 
     def product(self, gradients: Tensor, y: Tensor, h0: Tensor, reverse: bool) -> Tensor:
         """Transpose gradients (N, ·) and multiply by the h (N, H) that each step saw: y one step before, first h0."""
-        if self.whole and self.steps:
+        if self.whole:
             rows, rest = self.rows, self.total - self.rows
             first, after = (rest, 0) if reverse else (0, rows)
             before = rows if reverse else 0
@@ -69,8 +68,6 @@ class Order:
         return gradients.t() @ torch.cat([y, h0]).index_select(0, self._seen(reverse))
 
     def _seen(self, reverse: bool) -> Tensor:
-        if self.whole:
-            return torch.arange(0)
         rows = torch.arange(self.rows)
         at = torch.where(self._mask, self.offsets.unsqueeze(1) + rows, self.total + rows)
         start = (self.total + rows).unsqueeze(0)
