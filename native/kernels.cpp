@@ -13,6 +13,9 @@ void dense(const Dense&, bool backward);
 void dense_both(const Dense&, const Dense&, bool backward);
 void steps_forward(const Steps&);
 void steps_backward(const Steps&);
+void product(const Product&, long first_panel, long last_panel);
+void quantize(const float* x, long in, Format, void* room);
+void embed(const Matrix&, long row, float* y);
 template <typename Number>
 void scan(const Scan<Number>&, bool backward);
 extern template void scan(const Scan<float>&, bool);
@@ -22,6 +25,8 @@ extern const Kernels table;
 const Kernels table = {NAME(RECURRA_VARIANT), W,
                        &scan<float>,          &scan<double>,
                        &dense,                &dense_both,
-                       &steps_forward,        &steps_backward};
+                       &steps_forward,        &steps_backward,
+                       &product,              &quantize,
+                       &embed};
 
 }  // namespace recurra::RECURRA_VARIANT

@@ -3,6 +3,8 @@
 // Legend: B rows, T steps, D or H units. Arrays are float32 and contiguous unless said otherwise.
 #pragma once
 
+#include "engine/weights.hpp"
+
 namespace recurra {
 
 // Where a and b come from (native/scan_cells.hpp).
@@ -118,6 +120,11 @@ struct Kernels {
     void (*dense_both)(const Dense&, const Dense&, bool backward);  // two that do not see one another, at once
     void (*steps_forward)(const Steps&);
     void (*steps_backward)(const Steps&);
+
+    // The streaming engine's (engine/weights.hpp), each for one thread.
+    void (*product)(const Product&, long first_panel, long last_panel);  // the panels first … last - 1
+    void (*quantize)(const float* x, long in, Format, void* room);  // quantized_bytes; NaN or infinity in x makes every y NaN
+    void (*embed)(const Matrix&, long row, float* y);               // that output's `in` weights
 };
 
 // The variant in use: the best that this processor runs, or the one that the environment variable RECURRA_SIMD names.

@@ -14,6 +14,7 @@ using namespace nb::literals;
 
 void bind_dense(nb::module_&);
 void bind_diagonal(nb::module_&);
+void bind_product(nb::module_&);
 void bind_steps(nb::module_&);
 
 namespace {
@@ -39,5 +40,6 @@ NB_MODULE(_native, module) {
     module.def("openmp", &recurra::has_openmp, "Whether it can use more than one thread.");
     bind_dense(module);
     bind_diagonal(module);
+    bind_product(module);
     bind_steps(module);
 }

@@ -25,11 +25,12 @@ namespace scalar { extern const Kernels table; }
 void each_variant(void (*see)(const Kernels&, void* context), void* context) {
 #ifdef RECURRA_HAS_AVX512
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw"))
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("f16c"))
         see(avx512::table, context);
 #endif
 #ifdef RECURRA_HAS_AVX2
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) see(avx2::table, context);
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+        see(avx2::table, context);
 #endif
 #ifdef RECURRA_HAS_NEON
     see(neon::table, context);  // every aarch64 processor has it

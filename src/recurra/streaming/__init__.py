@@ -1,0 +1,1 @@
+"""Trained networks run one step at a time by the extension, without torch."""
