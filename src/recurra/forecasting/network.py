@@ -15,12 +15,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import silu, softplus
+from torch.nn.functional import silu
 
 from recurra.cells import CELLS
 from recurra.errors import UsageError
 from recurra.forecasting.history import History, logarithm
 from recurra.networks import Recurrent
+from recurra.networks.heads import rising
 
 __all__ = ["ForecastNetwork", "answer", "cell_named", "remember"]
 
@@ -114,20 +115,11 @@ class ForecastNetwork(nn.Module):
         known = self.from_context(torch.cat([self.dropout(context), who, _log_level(level)], -1))
         x = silu(known[:, :, None] + self.from_distance + self.from_ahead(ahead))
         x = x + silu(self.hidden(x))
-        return _unlog(_rising(self.out(x)))
+        return _unlog(rising(self.out(x)))
 
 
 def _log_level(level: Tensor) -> Tensor:
     return 0.3 * torch.log(level)[..., None]
-
-
-def _rising(raw: Tensor) -> Tensor:
-    """Q free numbers as Q numbers that never fall: the middle one, and positive steps up and down from it."""
-    middle = raw.shape[-1] // 2
-    anchor, steps = raw[..., middle : middle + 1], softplus(raw)
-    up = anchor + steps[..., middle + 1 :].cumsum(-1)
-    down = anchor - steps[..., :middle].flip(-1).cumsum(-1).flip(-1)
-    return torch.cat([down, anchor, up], -1)
 
 
 def _unlog(x: Tensor) -> Tensor:

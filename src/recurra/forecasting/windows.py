@@ -21,8 +21,9 @@ from torch import Tensor
 
 from recurra.forecasting.history import History
 from recurra.forecasting.network import ForecastNetwork, answer, remember
+from recurra.networks.heads import pinball
 
-__all__ = ["Batch", "QuantileProblem", "Windows", "pinball"]
+__all__ = ["Batch", "QuantileProblem", "Windows"]
 
 
 @dataclass(frozen=True)
@@ -122,11 +123,6 @@ class Windows:
         for name in ("queue", "row", "position", "stranger"):
             current = getattr(self, name)
             setattr(self, name, np.asarray(state[name], dtype=current.dtype).copy())
-
-
-def pinball(error: Tensor, levels: Tensor) -> Tensor:
-    """The pinball loss of errors y - q (…, Q) at probabilities `levels` (Q,): max(τ e, (τ - 1) e)."""
-    return torch.maximum(levels * error, (levels - 1) * error)
 
 
 class QuantileProblem:
