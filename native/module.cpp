@@ -15,6 +15,7 @@ using namespace nb::literals;
 void bind_dense(nb::module_&);
 void bind_diagonal(nb::module_&);
 void bind_product(nb::module_&);
+void bind_sampler(nb::module_&);
 void bind_steps(nb::module_&);
 
 namespace {
@@ -41,5 +42,6 @@ NB_MODULE(_native, module) {
     bind_dense(module);
     bind_diagonal(module);
     bind_product(module);
+    bind_sampler(module);
     bind_steps(module);
 }

@@ -1,0 +1,273 @@
+// Compiled once, for any processor of a kind: without fused products (CMakeLists.txt), so that its bits are the same on all.
+#include "sampler.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace recurra {
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr long most_tokens = 1 << 22;  // the sum of their weights fits into 63 bits
+constexpr double inverse_ln2 = 1.4426950408889634;
+
+std::uint64_t mixed(std::uint64_t z) {
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+bool inside(const std::vector<long>& tokens, long vocabulary) {
+    return std::all_of(tokens.begin(), tokens.end(), [=](long token) { return 0 <= token && token < vocabulary; });
+}
+
+bool among(const std::vector<long>& tokens, long token) {
+    return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+}
+
+bool permits(const std::uint8_t* allowed, long token) {
+    return allowed == nullptr || allowed[token >> 3] >> (token & 7) & 1;
+}
+
+// The largest logit, or NaN where one of them is NaN or +infinity.
+float largest(const float* logits, long n) {
+    constexpr long lanes = 16;
+    float most[lanes];
+    int bad[lanes] = {};
+    std::fill(most, most + lanes, -infinity);
+    long i = 0;
+    for (; i + lanes <= n; i += lanes)
+        for (long lane = 0; lane < lanes; ++lane) {
+            const float x = logits[i + lane];
+            most[lane] = x > most[lane] ? x : most[lane];
+            bad[lane] |= !(x < infinity);
+        }
+    for (long lane = 0; i < n; ++i, ++lane) {
+        most[lane] = logits[i] > most[lane] ? logits[i] : most[lane];
+        bad[lane] |= !(logits[i] < infinity);
+    }
+    if (std::any_of(bad, bad + lanes, [](int each) { return each != 0; })) return std::numeric_limits<float>::quiet_NaN();
+    return *std::max_element(most, most + lanes);
+}
+
+// Leave −infinity where a token is not allowed.
+void mask(float* logits, long n, const std::uint8_t* allowed) {
+    for (long i = 0; i < n; i += 8) {
+        const unsigned bits = allowed[i >> 3];
+        const long most = std::min(8l, n - i);
+        if (bits == 0)
+            std::fill(logits + i, logits + i + most, -infinity);
+        else if (bits != 0xff)
+            for (long j = 0; j < most; ++j) logits[i + j] = bits >> j & 1 ? logits[i + j] : -infinity;
+    }
+}
+
+// 2^((x - most) · scale) in units of 2^-40, so that sums are exact in any order, and no library's exp decides.
+void weigh(const float* logits, long n, float most, double scale, std::int64_t* weights) {
+    constexpr double magic = 6755399441055744.0;  // 1.5 · 2^52: added and taken off again it rounds to a whole number
+    constexpr std::uint64_t magic_bits = 0x4338000000000000u;
+    for (long i = 0; i < n; ++i) {
+        double t = (double(logits[i]) - double(most)) * scale;
+        t = t > -64.0 ? t : -64.0;  // nothing is left of these
+        const double shifted = t + magic;
+        const double f = t - (shifted - magic);  // in [-1/2, 1/2]
+        double power = 7.054911620801123e-09;    // ln(2)^i / i!, the series of 2^f
+        power = power * f + 1.01780860092397e-07;
+        power = power * f + 1.321548679014431e-06;
+        power = power * f + 1.5252733804059841e-05;
+        power = power * f + 0.0001540353039338161;
+        power = power * f + 0.0013333558146428443;
+        power = power * f + 0.009618129107628477;
+        power = power * f + 0.05550410866482158;
+        power = power * f + 0.24022650695910072;
+        power = power * f + 0.6931471805599453;
+        power = power * f + 1.0;
+        std::uint64_t bits;
+        std::memcpy(&bits, &shifted, 8);
+        bits = (bits + 1023 + 40) << 52;  // of 2^(40 + k), for the lowest bits of `shifted` are k
+        double whole;
+        std::memcpy(&whole, &bits, 8);
+        whole = power * whole + magic;
+        std::memcpy(&bits, &whole, 8);
+        weights[i] = std::int64_t(bits - magic_bits);
+    }
+}
+
+std::int64_t sum(const std::int64_t* weights, long n) {
+    std::int64_t total = 0;
+    for (long i = 0; i < n; ++i) total += weights[i];
+    return total;
+}
+
+// Whether the token at i comes before the one at j: the more probable, of equal ones the lower.
+struct Before {
+    const float* logits;
+    bool operator()(long i, long j) const { return logits[i] > logits[j] || (logits[i] == logits[j] && i < j); }
+};
+
+// The k first tokens, as ids in their order and their logits. All of them are among those that reach the k-th largest of
+// the maxima of blocks.
+void take_first(const float* logits, long n, long k, SamplerScratch& scratch) {
+    constexpr long block = 16;
+    const long blocks = (n + block - 1) / block;
+    scratch.tops.resize(std::max(std::size_t(blocks), scratch.tops.size()));
+    scratch.ids.resize(std::max(std::size_t(n), scratch.ids.size()));
+    float* tops = scratch.tops.data();
+    long* ids = scratch.ids.data();
+    float least = -infinity;
+    if (k < blocks) {
+        for (long i = 0; i < blocks; ++i) {
+            const float* from = logits + i * block;
+            float most = -infinity;
+            for (long j = 0; j < std::min(block, n - i * block); ++j) most = from[j] > most ? from[j] : most;
+            tops[i] = most;
+        }
+        std::nth_element(tops, tops + k - 1, tops + blocks, [](float a, float b) { return a > b; });
+        least = tops[k - 1];
+    }
+    long found = 0;
+    for (long i = 0; i < n; ++i)
+        if (logits[i] >= least) ids[found++] = i;
+    std::nth_element(ids, ids + k - 1, ids + found, Before{logits});
+    std::sort(ids, ids + k);
+    scratch.kept.resize(std::max(std::size_t(k), scratch.kept.size()));
+    for (long i = 0; i < k; ++i) scratch.kept[i] = logits[ids[i]];
+}
+
+// Leave no weight to tokens after the first whose weights together reach `share` of all. Tokens are counted in bins of
+// falling logits, and only the bin in which it is reached is sorted.
+void keep_share(const float* logits, long n, float most, double scale, double share, std::int64_t* weights,
+                SamplerScratch& scratch) {
+    constexpr long bins = 2048, fineness = 32;  // bins for each factor of 2
+    const double reached = share * double(sum(weights, n));
+    const auto bin_of = [=](float x) {
+        return long(std::min((double(most) - double(x)) * scale * fineness, double(bins - 1)));
+    };
+    scratch.masses.assign(bins, 0);
+    for (long i = 0; i < n; ++i) scratch.masses[bin_of(logits[i])] += weights[i];
+    std::int64_t mass = 0;
+    long bin = 0;
+    while (bin < bins - 1 && double(mass + scratch.masses[bin]) < reached) mass += scratch.masses[bin++];
+
+    scratch.order.resize(std::max(std::size_t(n), scratch.order.size()));
+    long* order = scratch.order.data();
+    long found = 0;
+    for (long i = 0; i < n; ++i) {
+        const long at = bin_of(logits[i]);
+        if (at == bin) order[found++] = i;
+        if (at > bin) weights[i] = 0;
+    }
+    std::sort(order, order + found, Before{logits});
+    for (long i = 0; i < found; ++i) {
+        const std::int64_t own = weights[order[i]];
+        if (double(mass) >= reached) weights[order[i]] = 0;
+        mass += own;
+    }
+}
+
+// The first place at which the weights up to it exceed u of all.
+long draw(const std::int64_t* weights, long n, double u) {
+    constexpr long block = 64;
+    const std::int64_t total = sum(weights, n);
+    const std::int64_t passed = std::min(std::int64_t(u * double(total)), total - 1);
+    std::int64_t before = 0;
+    long i = 0;
+    for (; i + block <= n; i += block) {
+        const std::int64_t mass = sum(weights + i, block);
+        if (before + mass > passed) break;
+        before += mass;
+    }
+    while ((before += weights[i]) <= passed) ++i;
+    return i;
+}
+
+}  // namespace
+
+double Random::next() {
+    constexpr std::uint64_t golden = 0x9e3779b97f4a7c15u;
+    return double(mixed(mixed(seed + golden) + ++count * golden) >> 11) / 9007199254740992.0;
+}
+
+const char* check(const Settings& s, long vocabulary) {
+    if (vocabulary < 1 || vocabulary > most_tokens) return "the vocabulary must have 1 … 4194304 tokens";
+    if (!(s.temperature == 0.0 || (s.temperature >= 1e-3 && s.temperature <= 1e3)))
+        return "temperature must be 0 or 0.001 … 1000";
+    if (s.top_k < 0) return "top_k must be 0 or more";
+    if (!(s.top_p > 0.0 && s.top_p <= 1.0)) return "top_p must be above 0, at most 1";
+    if (!(s.min_p >= 0.0 && s.min_p <= 1.0)) return "min_p must be 0 … 1";
+    if (!(s.repetition_penalty >= 1.0 && s.repetition_penalty <= 1e3)) return "repetition_penalty must be 1 … 1000";
+    if (s.repetition_window < 0) return "repetition_window must be 0 or more";
+    if (s.max_tokens < 0) return "max_tokens must be 0 or more";
+    if (!inside(s.banned, vocabulary)) return "a banned token is not in the vocabulary";
+    if (!inside(s.forced, vocabulary)) return "a forced token is not in the vocabulary";
+    if (!inside(s.stop, vocabulary)) return "a stop token is not in the vocabulary";
+    for (long token : s.forced)
+        if (among(s.banned, token)) return "a forced token is banned";
+    return nullptr;
+}
+
+long choose(const Settings& settings, const float* logits, long n, const std::uint8_t* allowed, const long* history,
+            long history_length, Random& random, SamplerScratch& scratch) {
+    float most = largest(logits, n);
+    if (std::isnan(most)) return not_numbers;
+    if (random.count < settings.forced.size()) {
+        const long token = settings.forced[random.count];
+        if (token < 0 || token >= n) return not_a_token;
+        if (!permits(allowed, token)) return nothing_allowed;
+        random.next();
+        return token;
+    }
+
+    if (settings.repetition_penalty != 1.0 || !settings.banned.empty() || allowed != nullptr) {
+        scratch.logits.resize(std::max(std::size_t(n), scratch.logits.size()));
+        float* changed = scratch.logits.data();
+        std::copy(logits, logits + n, changed);
+        if (settings.repetition_penalty != 1.0) {
+            const long window = settings.repetition_window;
+            const long first = window > 0 && window < history_length ? history_length - window : 0;
+            for (long i = first; i < history_length; ++i) {
+                const long token = history[i];
+                if (token < 0 || token >= n) return not_a_token;
+                const double x = logits[token];  // not `changed`: however often a token came, once
+                changed[token] = float(x > 0 ? x / settings.repetition_penalty : x * settings.repetition_penalty);
+            }
+        }
+        for (long token : settings.banned) {
+            if (token < 0 || token >= n) return not_a_token;
+            changed[token] = -infinity;
+        }
+        if (allowed != nullptr) mask(changed, n, allowed);
+        logits = changed;
+        most = largest(logits, n);
+    }
+    if (most == -infinity) return nothing_allowed;
+
+    const double u = random.next();
+    if (settings.temperature == 0.0 || settings.top_k == 1) return std::find(logits, logits + n, most) - logits;
+    const bool few = settings.top_k > 0 && settings.top_k < n;
+    if (few) {
+        take_first(logits, n, settings.top_k, scratch);
+        logits = scratch.kept.data();
+        n = settings.top_k;
+    }
+    const double scale = inverse_ln2 / settings.temperature;
+    scratch.weights.resize(std::max(std::size_t(n), scratch.weights.size()));
+    std::int64_t* weights = scratch.weights.data();
+    weigh(logits, n, most, scale, weights);
+    if (settings.top_p < 1.0) keep_share(logits, n, most, scale, settings.top_p, weights, scratch);
+    if (settings.min_p > 0.0) {
+        const double least = settings.min_p * double(std::int64_t(1) << 40);
+        for (long i = 0; i < n; ++i) weights[i] = double(weights[i]) >= least ? weights[i] : 0;
+    }
+    const long chosen = draw(weights, n, u);
+    return few ? scratch.ids[chosen] : chosen;
+}
+
+bool ends(const Settings& settings, long token, const Random& random) {
+    return (settings.max_tokens > 0 && random.count >= std::uint64_t(settings.max_tokens)) ||
+           among(settings.stop, token);
+}
+
+}  // namespace recurra
