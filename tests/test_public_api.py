@@ -62,8 +62,11 @@ FORECASTER_ARGUMENTS = [
     "columns",
     "frequency",
     "date_format",
+    "decimal",
+    "unit",
     "negative",
     "cancellations",
+    "gaps",
     "seed",
 ]
 FORECASTER_METHODS = [

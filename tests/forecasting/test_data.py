@@ -44,7 +44,8 @@ def test_a_small_shop() -> None:
         "Items: 2. Periods: 4, 2011-01-01 to 2011-01-04.",
         "Frequency daily: dates are mostly 1 day apart.",
         "Lines: 5, summed to 4, one for each item and period.",
-        "Periods of an item without a line: 2, counted as zero sales.",
+        "Periods of an item without a line: 2, counted as zero sales; take them for missing with --gaps missing "
+        "(gaps='missing' in Python).",
     )
 
 
@@ -201,9 +202,25 @@ def test_a_wrong_year_is_named_before_memory_is_asked_for(tmp_path: Path) -> Non
 
 
 def test_arguments_that_do_not_fit() -> None:
-    for arguments in ({"negative": "drop"}, {"cancellations": "drop"}, {"frequency": "often"}):
+    for arguments in (
+        {"negative": "drop"},
+        {"cancellations": "drop"},
+        {"gaps": "drop"},
+        {"frequency": "often"},
+    ):
         with pytest.raises(UsageError):
             panel_of([("a", 0, 1), ("a", 1, 1)], **arguments)
+
+
+def test_gaps_are_missing_when_told_so() -> None:
+    lines = [("a", n, float(n)) for n in (1, 2, 3, 4, 5, 6, 7, 9, 18)] + [("b", 8, 5.0), ("b", 10, 6.0)]
+    panel = panel_of(lines, gaps="missing")
+    before = [1, 2, 3, 4, 5, 6, 7, 1, 9, 3, 4, 5, 6, 7, 1, 9, 3, 18]
+    assert panel.values[0].tolist() == before
+    assert panel.values[1, 7:].tolist() == [5, 5, 6, 6, 6, 6, 6, 5, 5, 6, 6]
+    assert not panel.values[1, :7].any()
+    said = "Periods of an item without a line: 18, taken for missing and filled with what the item sold one season"
+    assert any(note.startswith(said) for note in panel.notes)
 
 
 def test_until_and_select() -> None:

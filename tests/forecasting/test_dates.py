@@ -65,6 +65,29 @@ def test_months_and_years_alone() -> None:
     assert parse(["Feb 2011"])[0] == [datetime.datetime(2011, 2, 1)]
 
 
+def test_quarters_and_weeks() -> None:
+    summer, autumn = datetime.datetime(2012, 7, 1), datetime.datetime(2012, 10, 1)
+    for texts in (["2012-Q3", "2012-Q4"], ["Q3 2012", "q4 2012"], ["2012Q3", "2012Q4"]):
+        moments, notes = parse(texts)
+        assert moments == [summer, autumn]
+        assert notes == [f"Dates are read as quarters, dated by their first months, such as {texts[0]}."]
+    assert parse(["2020-W05", "2020-W53"])[0] == [
+        datetime.datetime(2020, 1, 27),
+        datetime.datetime(2020, 12, 28),
+    ]
+    with pytest.raises(InputError, match="no date") as caught:
+        parse(["2012-Q3", "2012-Q5"])
+    assert caught.value.value == "2012-Q3"
+
+
+def test_dates_that_mix_orders_are_told_so() -> None:
+    with pytest.raises(InputError, match="mix orders: this one fits month/day/year alone") as caught:
+        parse(["01/02/2011", "13/02/2011", "14/02/2011", "02/13/2011"])
+    error = caught.value
+    assert (error.row, error.value) == (5, "02/13/2011")
+    assert "'13/02/2011' fits day/month/year" in error.what
+
+
 def test_a_time_zone_is_left_out_and_said() -> None:
     moments, notes = parse(["2011-02-01T23:30:00+02:00", "2011-02-01T23:30:00Z"])
     assert moments == [datetime.datetime(2011, 2, 1, 23, 30)] * 2

@@ -27,7 +27,7 @@ __all__ = ["backtest", "forecast", "train_forecaster"]
 STOCK = "The order plan"
 ROWS = 10  # of a table in the terminal; the files hold all
 HORIZON = 28
-READING = ("frequency", "date_format", "negative", "cancellations")
+READING = ("frequency", "date_format", "decimal", "unit", "negative", "cancellations", "gaps")
 
 
 def forecast(
@@ -84,8 +84,11 @@ def forecast(
     quantity: o.QuantityColumn = None,
     frequency: o.Frequency = None,
     date_format: o.DateFormat = None,
+    decimal: o.Decimal = None,
+    unit: o.Unit = None,
     negative: o.Negative = "returns",
     cancellations: o.Cancellations = "pair",
+    gaps: o.Gaps = "zero",
     cell: o.Cell = "lstm",
     steps: o.Steps = None,
     max_seconds: o.MaxSeconds = None,
@@ -151,8 +154,11 @@ def backtest(
     quantity: o.QuantityColumn = None,
     frequency: o.Frequency = None,
     date_format: o.DateFormat = None,
+    decimal: o.Decimal = None,
+    unit: o.Unit = None,
     negative: o.Negative = "returns",
     cancellations: o.Cancellations = "pair",
+    gaps: o.Gaps = "zero",
     cell: o.Cell = "lstm",
     steps: o.Steps = None,
     max_seconds: o.MaxSeconds = None,
@@ -181,8 +187,11 @@ def train_forecaster(
     quantity: o.QuantityColumn = None,
     frequency: o.Frequency = None,
     date_format: o.DateFormat = None,
+    decimal: o.Decimal = None,
+    unit: o.Unit = None,
     negative: o.Negative = "returns",
     cancellations: o.Cancellations = "pair",
+    gaps: o.Gaps = "zero",
     cell: o.Cell = "lstm",
     steps: o.Steps = None,
     max_seconds: o.MaxSeconds = None,

@@ -19,7 +19,9 @@ __all__ = [
     "Checkpoint",
     "DateColumn",
     "DateFormat",
+    "Decimal",
     "Frequency",
+    "Gaps",
     "Horizon",
     "ItemColumn",
     "Json",
@@ -29,6 +31,7 @@ __all__ = [
     "SalesFile",
     "Seed",
     "Steps",
+    "Unit",
     "given",
     "role_columns",
     "verb",
@@ -68,6 +71,18 @@ DateFormat = Annotated[
     str | None,
     typer.Option(help="How dates are written, such as %d/%m/%Y.", rich_help_panel=DATA, show_default="found"),
 ]
+Decimal = Annotated[
+    str | None,
+    typer.Option(help="Decimal mark of quantities, . or ,", rich_help_panel=DATA, show_default="found"),
+]
+Unit = Annotated[
+    str | None,
+    typer.Option(
+        help="A unit or currency sign to take off quantities: kg, £.",
+        rich_help_panel=DATA,
+        show_default="none, they are refused",
+    ),
+]
 Negative = Annotated[
     str,
     typer.Option(
@@ -78,6 +93,12 @@ Cancellations = Annotated[
     str,
     typer.Option(
         help="Lines of invoices C…: 'pair' with the sales they cancel, or 'keep'.", rich_help_panel=DATA
+    ),
+]
+Gaps = Annotated[
+    str,
+    typer.Option(
+        help="An item's periods without a line: 'zero' sales, or 'missing' and filled.", rich_help_panel=DATA
     ),
 ]
 Cell = Annotated[str, typer.Option(help="The recurrent cell: lstm, gru, ….", rich_help_panel=TRAINING)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -15,13 +15,10 @@ from numpy.typing import NDArray
 from recurra.errors import InputError, UsageError
 from recurra.forecasting.calendar import Dates, Frequency, anchored, frequency_named, infer_frequency
 from recurra.forecasting.invoices import has_cancellations, net_cancellations
-from recurra.forecasting.lines import Source, sales_lines
+from recurra.forecasting.lines import Cancellations, Gaps, Negative, Place, Reading, sales_lines
 from recurra.sources.table import header_rows, read_table
 
-__all__ = ["Cancellations", "Negative", "Panel", "date_column", "frame_like"]
-
-Negative: TypeAlias = Literal["returns", "keep"]
-Cancellations: TypeAlias = Literal["pair", "keep"]
+__all__ = ["Cancellations", "Gaps", "Negative", "Panel", "Reading", "date_column", "frame_like"]
 
 LARGEST = 400_000_000  # numbers in a panel: 1.6 GB
 
@@ -52,25 +49,11 @@ class Panel:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def from_frame(
-        cls,
-        frame: Any,
-        *,
-        columns: Mapping[str, str] | None = None,
-        frequency: str | None = None,
-        date_format: str | None = None,
-        negative: Negative = "returns",
-        cancellations: Cancellations = "pair",
-    ) -> Panel:
+    def from_frame(cls, frame: Any, **reading: Any) -> Panel:
         """Make a panel from a pandas, Polars or PyArrow table of sales lines, in any order, several a day.
 
-        Parameters
-        ----------
-        columns: role -> column name where the names do not tell (`find_columns`).
-        frequency: hourly, daily, weekly, monthly, quarterly, yearly; None to infer it from the dates.
-        date_format: strftime format of dates that are text; None to find it.
-        negative: what a period with a negative sum is: "returns" counts as 0, "keep" stays as it is.
-        cancellations: "pair" takes lines of invoices C… out of the sales they cancel, "keep" sums them.
+        `reading` are the attributes of `Reading`: columns, frequency, date_format, decimal, unit, negative,
+        cancellations, gaps.
 
         Raises
         ------
@@ -78,27 +61,17 @@ class Panel:
             data.
         UsageError: an argument that does not fit.
         """
-        return _panel(frame, Source(), columns, frequency, date_format, negative, cancellations)
+        return _panel(frame, Place(), Reading(**reading))
 
     @classmethod
-    def from_file(
-        cls,
-        path: str | os.PathLike[str],
-        *,
-        columns: Mapping[str, str] | None = None,
-        frequency: str | None = None,
-        date_format: str | None = None,
-        negative: Negative = "returns",
-        cancellations: Cancellations = "pair",
-    ) -> Panel:
+    def from_file(cls, path: str | os.PathLike[str], **reading: Any) -> Panel:
         """Make a panel from a file (`sources.read_table`); the rest as in `from_frame`.
 
         Errors name the file and count rows as in the file: the header of a text file is row 1.
         """
         notes: list[str] = []
         frame = read_table(path, say=notes.append)
-        source = Source(path, header_rows(path))
-        panel = _panel(frame, source, columns, frequency, date_format, negative, cancellations)
+        panel = _panel(frame, Place(path, header_rows(path)), Reading(**reading))
         return replace(panel, notes=(*notes, *panel.notes))
 
     def until(self, t: int) -> Panel:
@@ -154,41 +127,32 @@ def frame_like(original: Any, result: pl.DataFrame) -> Any:
     return type(original)(columns)
 
 
-def _panel(
-    frame: Any,
-    source: Source,
-    columns: Mapping[str, str] | None,
-    frequency: str | None,
-    date_format: str | None,
-    negative: str,
-    cancellations: str,
-) -> Panel:
-    for argument, value, allowed in (
-        ("negative", negative, ("returns", "keep")),
-        ("cancellations", cancellations, ("pair", "keep")),
-    ):
-        if value not in allowed:
-            raise UsageError(f"{argument} is {allowed[0]!r} or {allowed[1]!r}", value=value)
-    named = frequency_named(frequency) if frequency else None
-    lines, found, notes = sales_lines(frame, columns, date_format, source)
-    rhythm, said = _rhythm(lines, named, found.ds, source)
+def _panel(frame: Any, place: Place, reading: Reading) -> Panel:
+    named = frequency_named(reading.frequency) if reading.frequency else None
+    lines, found, notes = sales_lines(frame, reading, place)
+    rhythm, said = _rhythm(lines, named, found.ds, place)
     notes += said
     lines = lines.with_columns(period=pl.Series(rhythm.index(lines["ds"].to_numpy())))
-    start, end = _span(lines, rhythm, found.ds, source)
-    if cancellations == "pair" and has_cancellations(lines):
+    start, end = _span(lines, rhythm, found.ds, place)
+    if reading.cancellations == "pair" and has_cancellations(lines):
         lines, said = net_cancellations(lines)
         notes += said
         if lines.height == 0:
-            raise InputError("every sale was cancelled, nothing is left", file=source.file)
-    ids, values, first, said = _sums(lines, start, end)
-    notes += said
+            raise InputError("every sale was cancelled, nothing is left", file=place.file)
+    ids, values, first, seen = _sums(lines, start, end)
+    if len(seen) < lines.height:
+        notes.append(f"Lines: {lines.height:,}, summed to {len(seen):,}, one for each item and period.")
     below = int(np.count_nonzero(values < 0))
-    if below and negative == "returns":
+    if below and reading.negative == "returns":
         np.maximum(values, 0, out=values)
         notes.append(
             f"Periods of an item with more returns than sales: {below:,}, counted as 0; "
             "keep them negative with --negative keep (negative='keep' in Python)."
         )
+    if gaps := int((values.shape[1] - first).sum()) - len(seen):
+        notes.append(f"Periods of an item without a line: {gaps:,}, {_GAPS[reading.gaps]}.")
+        if reading.gaps == "missing":
+            _fill(values, first, seen, rhythm.season)
     dates = rhythm.dates_of(np.arange(start, end + 1))
     notes.insert(1, f"Items: {len(ids):,}. Periods: {len(dates):,}, {dates[0]} to {dates[-1]}.")
     return Panel(
@@ -198,13 +162,13 @@ def _panel(
         values=values,
         first=first,
         whole=bool((lines["y"] == lines["y"].round()).all()),
-        nonnegative=not below or negative == "returns",
+        nonnegative=not below or reading.negative == "returns",
         notes=tuple(notes),
     )
 
 
 def _rhythm(
-    lines: pl.DataFrame, named: Frequency | None, column: str, source: Source
+    lines: pl.DataFrame, named: Frequency | None, column: str, place: Place
 ) -> tuple[Frequency, list[str]]:
     """Return the frequency, given or inferred, and the reason; say if the last period may be incomplete."""
     dates = lines["ds"].unique().to_numpy().astype("datetime64[s]")
@@ -213,7 +177,7 @@ def _rhythm(
             rhythm, reason = infer_frequency(dates)
         except InputError as error:
             raise InputError(
-                error.what, file=source.file, column=column, value=error.value, hint=error.hint
+                error.what, file=place.file, column=column, value=error.value, hint=error.hint
             ) from error
         return rhythm, [reason]
     rhythm, last = anchored(named, dates), dates.max()
@@ -231,14 +195,14 @@ def _rhythm(
     return rhythm, notes
 
 
-def _span(lines: pl.DataFrame, rhythm: Frequency, column: str, source: Source) -> tuple[int, int]:
+def _span(lines: pl.DataFrame, rhythm: Frequency, column: str, place: Place) -> tuple[int, int]:
     """Return the first and the last period, after checking that so large a panel fits in memory."""
     periods = lines["period"].to_numpy()
     start, end = int(periods.min()), int(periods.max())
     if start == end:
         raise InputError(
             f"all dates fall into one {rhythm.name} period, at least two are needed",
-            file=source.file,
+            file=place.file,
             column=column,
             value=rhythm.dates_of(np.array([start]))[0],
             hint="Give a longer history, or a shorter --frequency.",
@@ -246,14 +210,14 @@ def _span(lines: pl.DataFrame, rhythm: Frequency, column: str, source: Source) -
     series, length = lines["unique_id"].n_unique(), end - start + 1
     if series * length > LARGEST:
         middle = np.median(periods)
-        place = lines.row(int(np.argmax(np.abs(periods - middle))), named=True)
+        far = lines.row(int(np.argmax(np.abs(periods - middle))), named=True)
         raise InputError(
             f"{series:,} items over {length:,} {rhythm.name} periods are more numbers than recurra holds "
             f"({LARGEST:,}); this date is the farthest from the others",
-            file=source.file,
-            row=place["row"],
+            file=place.file,
+            row=far["row"],
             column=column,
-            value=place["ds"],
+            value=far["ds"],
             hint="Correct it if it is wrong, or sum to longer periods with --frequency.",
         )
     return start, end
@@ -261,10 +225,11 @@ def _span(lines: pl.DataFrame, rhythm: Frequency, column: str, source: Source) -
 
 def _sums(
     lines: pl.DataFrame, start: int, end: int
-) -> tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.int64], list[str]]:
+) -> tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
     """Sum lines by item and period, to the same bits whatever their order.
 
-    Returns the ids, the values (N, T), the index of each series' first observation (N,), and notes.
+    Returns the ids, the values (N, T), the index of each series' first observation (N,), and the places of all
+    observations in the flattened values, sorted.
     """
     length = end - start + 1
     ids = lines["unique_id"].unique().sort()
@@ -276,15 +241,30 @@ def _sums(
     )
     cell = cells["cell"].to_numpy()
     begins = np.flatnonzero(np.diff(cell, prepend=-1))
+    seen = cell[begins]
     values = np.zeros(len(ids) * length, dtype=np.float32)
-    values[cell[begins]] = np.add.reduceat(cells["y"].to_numpy(), begins)
-    row, column = np.divmod(cell[begins], length)
+    values[seen] = np.add.reduceat(cells["y"].to_numpy(), begins)
+    row, column = np.divmod(seen, length)
     first = column[np.searchsorted(row, np.arange(len(ids)))]
+    return tuple(ids.to_list()), values.reshape(len(ids), length), first.astype(np.int64), seen
 
-    notes = []
-    if len(begins) < len(cell):
-        notes.append(f"Lines: {len(cell):,}, summed to {len(begins):,}, one for each item and period.")
-    gaps = int((length - first).sum()) - len(begins)
-    if gaps:
-        notes.append(f"Periods of an item without a line: {gaps:,}, counted as zero sales.")
-    return tuple(ids.to_list()), values.reshape(len(ids), length), first.astype(np.int64), notes
+
+_GAPS = {
+    "zero": "counted as zero sales; take them for missing with --gaps missing (gaps='missing' in Python)",
+    "missing": "taken for missing and filled with what the item sold one season before, or else last",
+}
+
+
+def _fill(
+    values: NDArray[np.float32], first: NDArray[np.int64], seen: NDArray[np.int64], season: int
+) -> None:
+    """Fill what was not seen from a series' first observation on: with the value a season before, or the one before.
+
+    Where the season before lies ahead of the first observation, there is only the period before.
+    """
+    known = np.zeros(values.shape, dtype=bool)
+    known.reshape(-1)[seen] = True
+    for t in range(1, values.shape[1]):
+        rows = np.flatnonzero(~known[:, t] & (first < t))
+        before = np.where(t - season >= first[rows], t - season, t - 1)
+        values[rows, t] = values[rows, before]

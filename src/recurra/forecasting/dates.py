@@ -23,7 +23,7 @@ _DAYS = (
         "%d-%m-%Y",
         "%m-%d-%Y",
     ),
-    *("%d-%b-%Y", "%d/%b/%Y", "%Y-%m", "%Y/%m", "%Y"),
+    *("%d-%b-%Y", "%d/%b/%Y", "%Y-%m", "%Y/%m", "%G-W%V", "%Y"),
 )
 _WORDED = (
     "%d %b %Y",
@@ -61,6 +61,7 @@ def parse_dates(
     distinct = text.unique(maintain_order=True)
     plain = distinct.str.strip_chars()
     notes: list[str] = []
+    quarters = False
     if date_format is not None:
         if "%" not in date_format:
             raise UsageError(
@@ -73,13 +74,21 @@ def parse_dates(
         local = plain.str.replace(r"(:\d\d)\s*(?:Z|z|UTC|[+-]\d\d:?\d\d)$", "$1")
         if not local.equals(plain):
             notes.append(f"The time zone in {column} was left out; times of day are kept as written.")
-        parsed, chosen = _best(local, file=file, column=column)
+        plain = _months_of_quarters(local)
+        quarters = not plain.equals(local)
+        parsed, chosen = _best(plain, file=file, column=column)
     if parsed.null_count():
         bad = distinct.filter(parsed.is_null())[0]
+        known = f"that {_words(chosen)} fits" if chosen else "in a format that recurra knows"
+        what = f"this is no date {known}"
+        for twin in _twins(chosen):
+            of_twin = _parse(plain, twin)
+            if of_twin.filter(parsed.is_null())[0] is not None:
+                what = f"the dates mix orders: this one fits {_words(twin)} alone"
+                surely = distinct.filter(parsed.is_not_null() & of_twin.is_null())
+                what += f", and {surely[0]!r} fits {_words(chosen)}" if len(surely) else ""
         raise InputError(
-            f"this is no date that {_words(chosen)} fits"
-            if chosen
-            else "this is no date in a format that recurra knows",
+            what,
             file=file,
             row=int(rows.filter(text == bad).min()),  # type: ignore[arg-type]
             column=column,
@@ -89,7 +98,8 @@ def parse_dates(
             else _FORMAT_HELP,
         )
     if date_format is None and not chosen.startswith("%Y-%m-%d"):
-        notes.append(f"Dates are read as {_words(chosen)}, such as {distinct[0]}.")
+        how = "quarters, dated by their first months" if quarters else _words(chosen)
+        notes.append(f"Dates are read as {how}, such as {distinct[0]}.")
     table = pl.DataFrame({"text": distinct, "parsed": parsed})
     joined = pl.DataFrame({"text": text}).join(table, on="text", how="left", maintain_order="left")
     return joined["parsed"], notes
@@ -108,9 +118,8 @@ def _best(text: pl.Series, *, file: object, column: str) -> tuple[pl.Series, str
     close = [fmt for fmt, score in scores.items() if score > 0 and score >= most - len(sample) // 2]
     parsed = {fmt: _parse(text, fmt) for fmt in close}
     chosen = min(close, key=lambda fmt: parsed[fmt].null_count())
-    for first, second in _TWINS:
-        twin = chosen.replace(first, second) if first in chosen else chosen.replace(second, first)
-        both = twin != chosen and twin in parsed and parsed[twin].null_count() == 0
+    for twin in _twins(chosen):
+        both = twin in parsed and parsed[twin].null_count() == 0
         if both and parsed[chosen].null_count() == 0 and not parsed[twin].equals(parsed[chosen]):
             raise InputError(
                 "the dates can be read with the day first and with the month first",
@@ -122,6 +131,27 @@ def _best(text: pl.Series, *, file: object, column: str) -> tuple[pl.Series, str
     return parsed[chosen], chosen
 
 
+def _twins(fmt: str) -> Iterator[str]:
+    """The format with the day and the month changed over, if recurra tells the two apart."""
+    for first, second in _TWINS:
+        twin = fmt.replace(first, second) if first in fmt else fmt.replace(second, first)
+        if twin != fmt:
+            yield twin
+
+
+def _months_of_quarters(text: pl.Series) -> pl.Series:
+    """Write a column of quarters (2012-Q3, 2012Q3, Q3 2012) as their first months; others as they are."""
+    parts = text.str.extract_groups(
+        r"^(?:(\d{4})[-/ ]?[Qq]([1-4])|[Qq]([1-4])[-/ ]?(\d{4}))$"
+    ).struct.unnest()
+    year, quarter = (pl.coalesce(f"_{a}", f"_{b}") for a, b in ((1, 4), (2, 3)))
+    month = (quarter.cast(pl.Int64) * 3 - 2).cast(pl.String).str.zfill(2)
+    months = parts.rename({name: f"_{name}" for name in parts.columns}).select(month=year + "-" + month)[
+        "month"
+    ]
+    return text if months.null_count() else months
+
+
 def _formats() -> Iterator[str]:
     for day in (*_DAYS, *_WORDED):
         for time in _TIMES if "%d" in day else ("",):
@@ -130,8 +160,17 @@ def _formats() -> Iterator[str]:
 
 def _parse(text: pl.Series, fmt: str) -> pl.Series:
     if "%d" not in fmt and "%j" not in fmt:
-        missing = "-01" if "%m" in fmt or "%b" in fmt or "%B" in fmt else "-01-01"
-        text, fmt = text + missing, fmt + ("-%d" if missing == "-01" else "-%m-%d")
+        for code, value, more in (
+            ("%V", "-1", "-%u"),
+            ("%m", "-01", "-%d"),
+            ("%b", "-01", "-%d"),
+            ("%B", "-01", "-%d"),
+        ):
+            if code in fmt:
+                text, fmt = text + value, fmt + more
+                break
+        else:
+            text, fmt = text + "-01-01", fmt + "-%m-%d"
     if fmt.startswith("%Y%m%d"):  # else 2009111 would pass
         text = text.str.extract(r"^(\d{8}(?:\D.*)?)$")
     try:
@@ -144,7 +183,16 @@ def _parse(text: pl.Series, fmt: str) -> pl.Series:
 
 
 def _words(fmt: str) -> str:
-    names = {"%Y": "year", "%m": "month", "%d": "day", "%b": "month name", "%B": "month name", "%H": "hour"}
+    names = {
+        "%Y": "year",
+        "%m": "month",
+        "%d": "day",
+        "%b": "month name",
+        "%B": "month name",
+        "%H": "hour",
+        "%G": "year",
+        "%V": "week",
+    }
     names |= {"%I": "hour", "%M": "minute", "%S": "second", "%p": "AM/PM", "%y": "two-digit year"}
     for code, name in names.items():
         fmt = fmt.replace(code, name)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +21,7 @@ from recurra.errors import InputError, UsageError
 from recurra.estimator import Estimator
 from recurra.forecasting import persistence
 from recurra.forecasting.calendar import Frequency, calendar_features, frequency_named
-from recurra.forecasting.data import Cancellations, Negative, Panel, frame_like
+from recurra.forecasting.data import Cancellations, Gaps, Negative, Panel, Reading, frame_like
 from recurra.forecasting.dependence import fit_copula
 from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.forecast import LEVELS, QUANTILES, Forecast
@@ -57,8 +58,11 @@ class Forecaster(Estimator):
     columns: role -> column name where names do not tell, such as {"unique_id": "shop", "y": "boxes"}.
     frequency: hourly, daily, weekly, monthly, quarterly or yearly; None to infer it from the dates.
     date_format: strftime format of dates that are text; None to find it.
+    decimal: the decimal mark of quantities that are text, "." or ","; None to find it.
+    unit: a unit or currency sign to take off quantities that are text; None refuses them.
     negative: what a period with a negative sum is: "returns" counts as 0, "keep" stays as it is.
     cancellations: "pair" takes lines of invoices C… out of the sales they cancel, "keep" sums them.
+    gaps: what an item's periods without a line are: "zero" sales, or "missing" and filled.
     seed: the same seed gives the same model on the same machine.
 
     After `fit`: `notes_` says what was decided about the data, `outcome_` how training went.
@@ -84,8 +88,11 @@ class Forecaster(Estimator):
         columns: Mapping[str, str] | None = None,
         frequency: str | None = None,
         date_format: str | None = None,
+        decimal: str | None = None,
+        unit: str | None = None,
         negative: Negative = "returns",
         cancellations: Cancellations = "pair",
+        gaps: Gaps = "zero",
         seed: int = 0,
     ) -> None:
         self.horizon = horizon
@@ -101,8 +108,11 @@ class Forecaster(Estimator):
         self.columns = columns
         self.frequency = frequency
         self.date_format = date_format
+        self.decimal = decimal
+        self.unit = unit
         self.negative: Negative = negative
         self.cancellations: Cancellations = cancellations
+        self.gaps: Gaps = gaps
         self.seed = seed
 
     def fit(
@@ -173,14 +183,7 @@ class Forecaster(Estimator):
         if isinstance(frame, Panel):
             return frame
         make = Panel.from_file if isinstance(frame, str | os.PathLike) else Panel.from_frame
-        return make(
-            frame,
-            columns=self.columns,
-            frequency=self.frequency,
-            date_format=self.date_format,
-            negative=self.negative,
-            cancellations=self.cancellations,
-        )
+        return make(frame, **{field.name: getattr(self, field.name) for field in fields(Reading)})
 
     def predict(self, frame: Any = None, *, quantiles: Sequence[float] = QUANTILES) -> Any:
         """Forecast the periods after the history that `fit` saw, or after that of another `frame`.
@@ -282,7 +285,7 @@ class Forecaster(Estimator):
             patience=self.patience,
             seed=self.seed,
         )
-        for name in ("frequency", "date_format"):
+        for name in ("frequency", "date_format", "decimal", "unit"):
             value = getattr(self, name)
             if not isinstance(value, str | None):
                 raise UsageError(f"{name} must be a text or None", value=value)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from numbers import Real
+from typing import Any, Literal, TypeAlias
 
 import narwhals as nw
 import polars as pl
@@ -13,8 +16,13 @@ import polars as pl
 from recurra.errors import InputError, UsageError
 from recurra.forecasting.columns import Columns, find_columns
 from recurra.forecasting.dates import EARLIEST, LATEST, parse_dates
+from recurra.forecasting.numbers import parse_numbers
 
-__all__ = ["Source", "sales_lines"]
+__all__ = ["Cancellations", "Gaps", "Negative", "Place", "Reading", "sales_lines"]
+
+Negative: TypeAlias = Literal["returns", "keep"]
+Cancellations: TypeAlias = Literal["pair", "keep"]
+Gaps: TypeAlias = Literal["zero", "missing"]
 
 BIGGEST = 1e15  # quantity
 _TICKS = {"D": 1, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}  # in a day
@@ -22,16 +30,53 @@ _DAYS = tuple(datetime.date(*day).toordinal() - 719_163 for day in ((EARLIEST, 1
 
 
 @dataclass(frozen=True)
-class Source:
+class Reading:
+    """How a table of sales is read. What is None is found, and said.
+
+    Attributes
+    ----------
+    columns: role -> column name where the names do not tell (`find_columns`).
+    frequency: hourly, daily, weekly, monthly, quarterly, yearly.
+    date_format: strftime format of dates that are text.
+    decimal: the decimal mark of quantities that are text, "." or ",".
+    unit: a unit or currency sign to take off quantities that are text; None refuses them.
+    negative: what a period with a negative sum is: "returns" counts as 0, "keep" stays as it is.
+    cancellations: "pair" takes lines of invoices C… out of the sales they cancel, "keep" sums them.
+    gaps: what an item's periods without a line are: "zero" sales, or "missing" and filled.
+
+    Raises
+    ------
+    UsageError: one of the last three is neither of the two.
+    """
+
+    columns: Mapping[str, str] | None = None
+    frequency: str | None = None
+    date_format: str | None = None
+    decimal: str | None = None
+    unit: str | None = None
+    negative: Negative = "returns"
+    cancellations: Cancellations = "pair"
+    gaps: Gaps = "zero"
+
+    def __post_init__(self) -> None:
+        for argument, allowed in (
+            ("negative", ("returns", "keep")),
+            ("cancellations", ("pair", "keep")),
+            ("gaps", ("zero", "missing")),
+        ):
+            if (value := getattr(self, argument)) not in allowed:
+                raise UsageError(f"{argument} is {allowed[0]!r} or {allowed[1]!r}", value=value)
+
+
+@dataclass(frozen=True)
+class Place:
     """Where a table comes from, for errors: its file, and how many rows there stand above the data."""
 
     file: object = None
     header_rows: int = 0
 
 
-def sales_lines(
-    frame: Any, columns: Mapping[str, str] | None, date_format: str | None, source: Source
-) -> tuple[pl.DataFrame, Columns, list[str]]:
+def sales_lines(frame: Any, reading: Reading, place: Place) -> tuple[pl.DataFrame, Columns, list[str]]:
     """Return the lines of `frame`, the columns they were read from, and what was decided, in sentences.
 
     The lines have the columns row (Int64), unique_id (String), ds (Datetime[us], local time), y (Float64),
@@ -43,21 +88,25 @@ def sales_lines(
     UsageError: `frame` is no table.
     """
     table = frame if isinstance(frame, pl.DataFrame) else _narwhals(frame)
-    found = find_columns(list(table.columns), columns, file=source.file)
+    found = find_columns(list(table.columns), reading.columns, file=place.file)
     roles = {role: name for role, name in vars(found).items() if name is not None}
-    picked = pl.DataFrame([_series(table[name]).alias(role) for role, name in roles.items()])
+    picked = pl.DataFrame(
+        [_series(table[name], numbers=role == "y").alias(role) for role, name in roles.items()]
+    )
     numbered = picked.select(
-        pl.int_range(pl.len(), dtype=pl.Int64).alias("row") + 1 + source.header_rows, pl.all()
+        pl.int_range(pl.len(), dtype=pl.Int64).alias("row") + 1 + place.header_rows, pl.all()
     )
     kept = numbered.filter(~pl.all_horizontal(pl.col(role).is_null() for role in roles))
     if kept.height == 0:
-        raise InputError("there are no rows of data", file=source.file)
-    checks = _Checks(kept, source)
-    moments, notes = checks.moments(found.ds, date_format)
+        raise InputError("there are no rows of data", file=place.file)
+    checks = _Checks(kept, place)
+    moments, notes = checks.moments(found.ds, reading.date_format)
+    ids = checks.ids(found.unique_id)
+    quantities, said = checks.quantities(found.y, reading)
     others = [_text(kept[role]) for role in ("invoice", "customer") if role in roles]
-    lines = kept.select("row", checks.ids(found.unique_id), moments, checks.quantities(found.y), *others)
+    lines = kept.select("row", ids, moments, quantities, *others)
     blank = numbered.height - kept.height
-    notes = [found.sentence, *notes, *([f"Empty rows: {blank:,}, left out."] if blank else [])]
+    notes = [found.sentence, *notes, *said, *([f"Empty rows: {blank:,}, left out."] if blank else [])]
     return lines, found, notes
 
 
@@ -66,7 +115,7 @@ class _Checks:
     """Reads the columns of `table`, named by their roles; refuses the first value that is impossible."""
 
     table: pl.DataFrame
-    source: Source
+    place: Place
 
     def ids(self, column: str | None) -> pl.Series:
         if column is None:
@@ -75,28 +124,33 @@ class _Checks:
         self.refuse(ids.is_null(), "unique_id", column, "the item is empty", "Name it, or delete the row.")
         return ids
 
-    def quantities(self, column: str) -> pl.Series:
+    def quantities(self, column: str, reading: Reading) -> tuple[pl.Series, list[str]]:
         given = self.table["y"]
         if not (given.dtype.is_numeric() or given.dtype in (pl.String, pl.Boolean, pl.Null)):
             raise InputError(
                 f"the quantity holds {given.dtype}, not numbers",
-                file=self.source.file,
+                file=self.place.file,
                 column=column,
                 hint="Say which column is the quantity with --quantity NAME (columns={'y': …} in Python).",
             )
-        hint = "Write numbers with digits and a decimal point."
-        if given.dtype == pl.String:
-            given = _text(given)
-            if given.str.contains(r"^[+-]?\d[\d.]*,\d+").any():
-                hint = "Write numbers with a decimal point, and without a comma for decimals or thousands."
         empty = "Write 0 if nothing was sold, or delete the row."
-        self.refuse(given.is_null(), "y", column, "the quantity is empty", empty)
-        numbers = given.cast(pl.Float64, strict=False)
-        self.refuse(numbers.is_null(), "y", column, "the quantity is not a number", hint)
+        text = _text(given) if given.dtype == pl.String else given
+        self.refuse(text.is_null(), "y", column, "the quantity is empty", empty)
+        numbers, notes = text, list[str]()
+        if given.dtype == pl.String:
+            numbers, notes = parse_numbers(
+                text,
+                self.table["row"],
+                decimal=reading.decimal,
+                unit=reading.unit,
+                file=self.place.file,
+                column=column,
+            )
+        numbers = numbers.cast(pl.Float64)
         wrong = "Correct it, or delete the row."
         self.refuse(~numbers.is_finite(), "y", column, "the quantity is not a finite number", wrong)
         self.refuse(numbers.abs() > BIGGEST, "y", column, f"the quantity is beyond {BIGGEST:g}", wrong)
-        return numbers.alias("y")
+        return numbers.alias("y"), notes
 
     def moments(self, column: str, date_format: str | None) -> tuple[pl.Series, list[str]]:
         given, notes = self.table["ds"], list[str]()
@@ -115,12 +169,12 @@ class _Checks:
             text = _text(given)
             self.refuse(text.is_null(), "ds", column, "the date is empty", empty)
             moments, notes = parse_dates(
-                text, self.table["row"], date_format=date_format, file=self.source.file, column=column
+                text, self.table["row"], date_format=date_format, file=self.place.file, column=column
             )
         else:
             raise InputError(
                 f"the date holds {given.dtype}, not dates",
-                file=self.source.file,
+                file=self.place.file,
                 column=column,
                 hint="Say which column is the date with --date NAME (columns={'ds': …} in Python).",
             )
@@ -130,8 +184,8 @@ class _Checks:
     def refuse(self, bad: pl.Series, role: str, column: str, what: str, hint: str) -> None:
         if not bad.any():
             return
-        place = self.table.filter(bad).select("row", value=None if role == "row" else role).row(0, named=True)
-        raise InputError(what, file=self.source.file, column=column, hint=hint, **place)
+        first = self.table.filter(bad).select("row", value=None if role == "row" else role).row(0, named=True)
+        raise InputError(what, file=self.place.file, column=column, hint=hint, **first)
 
 
 def _narwhals(frame: Any) -> nw.DataFrame[Any]:
@@ -154,8 +208,8 @@ def _narwhals(frame: Any) -> nw.DataFrame[Any]:
     return wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped
 
 
-def _series(column: pl.Series | nw.Series[Any]) -> pl.Series:
-    """Return a column of any library as Polars; a pandas column of mixed Python objects becomes text."""
+def _series(column: pl.Series | nw.Series[Any], *, numbers: bool = False) -> pl.Series:
+    """Return a column of any library as Polars; a pandas column of mixed Python objects becomes text, or `numbers`."""
     if isinstance(column, pl.Series):
         return column
     if column.dtype != nw.Object:
@@ -166,7 +220,10 @@ def _series(column: pl.Series | nw.Series[Any]) -> pl.Series:
                 return pl.Series(column.dt.replace_time_zone(None).to_numpy().astype("datetime64[us]"))
             if column.dtype.is_numeric():
                 return pl.Series(column.to_numpy())
-    pairs = zip(column.to_list(), column.is_null().to_list(), strict=True)
+    pairs = list(zip(column.to_list(), column.is_null().to_list(), strict=True))
+    if numbers and all(null or isinstance(value, Decimal | Real) for value, null in pairs):
+        with suppress(OverflowError):
+            return pl.Series([None if null else float(value) for value, null in pairs], dtype=pl.Float64)
     return pl.Series([None if null else str(value) for value, null in pairs], dtype=pl.String)
 
 
