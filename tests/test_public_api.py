@@ -37,7 +37,11 @@ NAMES = {
     "recurra.forecasting": ["Forecaster", "StockPlan"],
     "recurra.networks": [
         "AdaptiveSoftmaxHead",
+        "Attention",
+        "AttentionDecoder",
+        "DecoderState",
         "Embedding",
+        "Memory",
         "QuantileHead",
         "Recurrent",
         "SoftmaxHead",

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from recurra.networks.attention import Attention, Memory
+from recurra.networks.decoder import AttentionDecoder, DecoderState
 from recurra.networks.embeddings import Embedding
 from recurra.networks.heads import AdaptiveSoftmaxHead, QuantileHead, SoftmaxHead
 from recurra.networks.recurrent import Recurrent
 from recurra.networks.tokens import TokenNetwork
 
-__all__ = ["AdaptiveSoftmaxHead", "Embedding", "QuantileHead", "Recurrent", "SoftmaxHead", "TokenNetwork"]
+__all__ = [
+    "AdaptiveSoftmaxHead",
+    "Attention",
+    "AttentionDecoder",
+    "DecoderState",
+    "Embedding",
+    "Memory",
+    "QuantileHead",
+    "Recurrent",
+    "SoftmaxHead",
+    "TokenNetwork",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["mapped"]
+__all__ = ["mapped", "traced"]
 
 
 def mapped(x: Tensor) -> bool:
@@ -13,3 +13,11 @@ def mapped(x: Tensor) -> bool:
     # `is_grads_batched` and vectorized Jacobians still go by the older vmap.
     older = torch._C._functorch.is_legacy_batchedtensor(x)
     return older or torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def traced() -> bool:
+    """Whether a program is being made of what runs: by a compiler, by `torch.export` or by `make_fx`."""
+    if torch.compiler.is_compiling():
+        return True
+    # `make_fx` lets a mode see every call, and `is_compiling` knows nothing of it.
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None
