@@ -1,4 +1,4 @@
-"""Attention over a memory. Legend: B rows, T steps, S places, N heads; D, V numbers of a key and of a value, all heads."""
+"""Attention over a memory. Legend: B rows, T steps, S places, N heads; D, V numbers of a key, a value, in all heads."""
 
 from __future__ import annotations
 
