@@ -58,7 +58,13 @@ def loaded(program: str) -> tuple[set[str], str]:
 
 @pytest.mark.parametrize(
     "program",
-    ["import recurra", "import recurra; dir(recurra)", "import recurra.cli.app", "import recurra.estimator"],
+    [
+        "import recurra",
+        "import recurra; dir(recurra)",
+        "import recurra.cli.app",
+        "import recurra.estimator",
+        "import recurra.decoding",
+    ],
 )
 def test_importing_loads_nothing_heavy(program: str) -> None:
     packages, _ = loaded(program)

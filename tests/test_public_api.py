@@ -26,6 +26,16 @@ NAMES = {
     "recurra": ["Forecaster", "StockPlan", "__version__", "load"],
     "recurra.cell": ["Cell", "GatedCell", "LinearCell", "MemoryCell", "Terms", "Windowed"],
     "recurra.cells": ["CELLS", *documented("The cells")],
+    "recurra.decoding": [
+        "Hypothesis",
+        "Random",
+        "Sampling",
+        "StopStrings",
+        "Utf8",
+        "beam_search",
+        "choose",
+        "unpack",
+    ],
     "recurra.errors": [
         "InputError",
         "MissingExtraError",
