@@ -154,5 +154,5 @@ def test_every_module_says_what_is_in_it() -> None:
 
 
 def test_a_stock_plan_holds_these_fields() -> None:
-    fields = ["frame", "lead_time", "review", "service_level", "rule", "notes"]
+    fields = ["frame", "items", "terms", "rule", "notes"]
     assert [field.name for field in dataclasses.fields(StockPlan)] == fields

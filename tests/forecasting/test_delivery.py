@@ -13,7 +13,7 @@ from small_shop import shop, tiny
 from recurra.errors import InputError, UsageError
 from recurra.forecasting import delivery
 from recurra.forecasting.data import Panel
-from recurra.forecasting.delivery import Delivery, deliver, prepare_folder, read_stock, stock_terms
+from recurra.forecasting.delivery import Delivery, check_terms, deliver, prepare_folder, read_stock
 from recurra.forecasting.forecaster import Forecaster
 
 
@@ -56,7 +56,7 @@ def test_amounts_that_are_no_whole_numbers_stay_so(fitted: Forecaster, small_pan
 
 
 def test_orders_are_beside_their_items(fitted: Forecaster, small_panel: Panel) -> None:
-    terms = stock_terms(fitted, small_panel, 1, 2, 0.9, None, say=silent)
+    terms = check_terms(fitted, small_panel, None, say=silent, lead_time=1, review=2, service_level=0.9)
     made = delivered(fitted, small_panel, terms=terms)
     assert made.plan is not None
     orders = dict(made.plan.frame.select("unique_id", "order_quantity").iter_rows())
@@ -106,7 +106,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_rest(
 
     monkeypatch.setattr(Path, "replace", full)
     (tmp_path / failing).write_text("old")
-    terms = stock_terms(fitted, small_panel, 1, 2, 0.9, None, say=silent)
+    terms = check_terms(fitted, small_panel, None, say=silent, lead_time=1, review=2, service_level=0.9)
     with pytest.raises(OSError, match="No space left"):
         delivered(fitted, small_panel, tmp_path, terms=terms)
     assert (tmp_path / failing).read_text() == "old"
@@ -126,10 +126,10 @@ def test_items_that_the_model_does_not_know_are_named(fitted: Forecaster, small_
 
 
 def test_terms_are_checked_against_an_untrained_forecaster() -> None:
-    terms = stock_terms(tiny(horizon=9), shop(), 2, None, 0.9, None, say=silent)
+    terms = check_terms(tiny(horizon=9), shop(), None, say=silent, lead_time=2)
     assert (terms.lead_time, terms.review, terms.on_hand) == (2, 7, 0)
     with pytest.raises(UsageError, match=r"lead time \+ review is 10 periods"):
-        stock_terms(tiny(horizon=9), shop(), 3, None, 0.9, None, say=silent)
+        check_terms(tiny(horizon=9), shop(), None, say=silent, lead_time=3)
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recurra.errors import InputError, UsageError
-from recurra.forecasting.stock import (
-    order_up_to_level,
-    paths_needed,
-    plan_stock,
-    protection_demand,
-)
+from recurra.forecasting.policies import service_level_stock
+from recurra.forecasting.rules import protection_demand
+from recurra.forecasting.stock import paths_needed, plan_stock
+from recurra.forecasting.terms import StockTerms, item_terms
 
 COLUMNS = [
     "unique_id",
+    "rule",
     "lead_time",
     "review",
     "service_level",
@@ -30,7 +29,9 @@ COLUMNS = [
     "on_hand",
     "on_order",
     "order_quantity",
+    "fill_rate",
     "stock_out_probability",
+    "stock_out_after_order",
 ]
 
 
@@ -91,7 +92,7 @@ def test_the_level_covers_its_share_of_the_paths_and_is_the_least_that_does(
 ) -> None:
     generator = np.random.default_rng(seed)
     demand = generator.poisson(5, (4, samples)) if whole else generator.gamma(2, 3, (4, samples))
-    stock = order_up_to_level(demand, level, whole=whole)
+    stock = service_level_stock(demand, level, whole=whole)
     assert ((demand <= stock[:, None]).mean(axis=1) >= level - 1e-9).all()
     assert ((demand < stock[:, None]).mean(axis=1) < level + 1e-9).all()
 
@@ -121,7 +122,7 @@ def test_independent_normal_demand_gives_the_textbook_level() -> None:
     for level in (0.5, 0.9, 0.95, 0.99):
         z = NormalDist().inv_cdf(level)
         textbook = mu * interval + z * sigma * np.sqrt(interval)
-        assert order_up_to_level(demand, level, whole=False)[0] == pytest.approx(textbook, abs=2.5)
+        assert service_level_stock(demand, level, whole=False)[0] == pytest.approx(textbook, abs=2.5)
 
 
 def test_the_sum_of_quantiles_is_not_the_quantile_of_the_sum() -> None:
@@ -130,7 +131,7 @@ def test_the_sum_of_quantiles_is_not_the_quantile_of_the_sum() -> None:
     together = np.repeat(alone[:, :, :1], 8, axis=2)
     for paths, ratio in ((alone, (1.3, 2.0)), (together, (0.999, 1.001))):
         sum_of_quantiles = np.quantile(paths, 0.95, axis=1).sum()
-        level = order_up_to_level(protection_demand(paths, 4, 4), 0.95, whole=False)[0]
+        level = service_level_stock(protection_demand(paths, 4, 4), 0.95, whole=False)[0]
         # Independent periods even out; wholly dependent ones do not, and only there the sums agree.
         assert ratio[0] < sum_of_quantiles / level < ratio[1]
 
@@ -205,10 +206,12 @@ def test_numpy_integers_are_whole_numbers() -> None:
 
 def test_paths_needed_suffice() -> None:
     for level in (0.5, 0.9, 0.95, 0.99, 0.999):
-        paths = np.ones((1, paths_needed(level), 2), dtype=np.float32)
+        terms = StockTerms(lead_time=1, service_level=level)
+        needed = paths_needed(item_terms(terms, ["a"], review=1, whole=True), terms)
+        assert level > 0.95 or needed == 500
+        paths = np.ones((1, needed, 2), dtype=np.float32)
         plan = plan_stock(paths, ["a"], lead_time=1, review=1, service_level=level)
         assert plan.frame["order_up_to"].to_list() == [2]
-    assert paths_needed(0.95) == 500
 
 
 def test_broken_paths_do_not_become_orders() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recurra.cli import options as o
+from recurra.cli import stock
 from recurra.console import INTERRUPTED, Console
 from recurra.errors import UsageError
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["backtest", "forecast", "train_forecaster"]
 
-STOCK = "The order plan"
 ROWS = 10  # of a table in the terminal; the files hold all
 HORIZON = 28
 READING = ("frequency", "date_format", "decimal", "unit", "negative", "cancellations", "gaps")
@@ -47,35 +47,21 @@ def forecast(
         Path | None,
         typer.Option(help="A model folder to use instead of training.", show_default="none, train"),
     ] = None,
-    lead_time: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Periods from an order to its arrival; makes a plan.",
-            rich_help_panel=STOCK,
-            show_default="none, no plan",
-        ),
-    ] = None,
-    review: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Periods between two orders.",
-            rich_help_panel=STOCK,
-            show_default="7 if daily, 24 if hourly, otherwise 1",
-        ),
-    ] = None,
-    service_level: Annotated[
-        float, typer.Option(help="Probability that stock lasts until the next order.", rich_help_panel=STOCK)
-    ] = 0.95,
-    on_hand: Annotated[
-        Path | None,
-        typer.Option(
-            help="File with item, on_hand and, if any, on_order.",
-            rich_help_panel=STOCK,
-            show_default="nothing in stock",
-        ),
-    ] = None,
+    lead_time: stock.LeadTime = None,
+    lead_time_sd: stock.LeadTimeDeviation = 0.0,
+    review: stock.Review = None,
+    service_level: stock.ServiceLevel = 0.95,
+    target: stock.Target = "cycle",
+    policy: stock.Policy = "periodic",
+    on_hand: stock.OnHand = None,
+    pack_size: stock.PackSize = None,
+    minimum: stock.Minimum = 0.0,
+    price: stock.Price = None,
+    holding_cost: stock.HoldingCost = None,
+    shortage_cost: stock.ShortageCost = None,
+    ordering_cost: stock.OrderingCost = 0.0,
+    shelf_life: stock.ShelfLife = None,
+    budget: stock.Budget = None,
     check: Annotated[
         bool, typer.Option("--backtest/--no-backtest", help="Train once more to test it on the last horizon.")
     ] = True,
@@ -98,18 +84,15 @@ def forecast(
 ) -> None:
     """Forecast sales with uncertainty, and from that what to order now."""
     with o.verb(as_json) as console:
-        from recurra.forecasting.delivery import deliver, prepare_folder, stock_terms
+        from recurra.forecasting.delivery import check_terms, deliver, prepare_folder
 
-        if lead_time is None and (unused := o.given(context, "review", "service_level", "on_hand")):
-            raise UsageError(f"{_option(unused[0])} is for an order plan", hint="Add --lead-time.")
+        plan = stock.asked(context)
         forecaster = _untrained(context) if model is None else _trained(context, model)
         panel = forecaster.read(file)
         _notes(console, panel.notes)
         terms = None
-        if lead_time is not None:
-            terms = stock_terms(
-                forecaster, panel, lead_time, review, service_level, on_hand, say=console.note
-            )
+        if plan is not None:
+            terms = check_terms(forecaster, panel, on_hand, say=console.note, **plan)
         if out is not None:
             prepare_folder(out)
         interrupted = False

@@ -22,19 +22,19 @@ from recurra.forecasting.forecast import QUANTILES, Forecast
 from recurra.forecasting.forecaster import Forecaster
 from recurra.forecasting.inventory import read_inventory
 from recurra.forecasting.report import ReportContent, write_report
-from recurra.forecasting.stock import StockPlan, check_plan, default_review, paths_needed
+from recurra.forecasting.stock import StockPlan, check_plan, default_review
+from recurra.forecasting.terms import SETTINGS, StockTerms, fault, item_terms
 from recurra.sources.files import prepare_folder
 from recurra.sources.table import header_rows, read_table, write_table
 
 __all__ = [
     "Delivery",
-    "StockTerms",
+    "check_terms",
     "deliver",
     "plain_facts",
     "prepare_folder",
     "prepare_model_folder",
     "read_stock",
-    "stock_terms",
 ]
 
 REPORT_PATHS = 500
@@ -42,40 +42,39 @@ CSV_DECIMALS = 4  # Parquet keeps all
 MOST_NUMBERS = 200_000_000  # in the report's paths; with very many items each gets fewer
 
 
-@dataclass(frozen=True)
-class StockTerms:
-    """What an order plan is asked for: `Forecaster.plan_stock`'s arguments."""
-
-    lead_time: int
-    review: int
-    service_level: float
-    on_hand: Any
-    on_order: Any
-
-
-def stock_terms(
+def check_terms(
     forecaster: Forecaster,
     panel: Panel,
-    lead_time: int,
-    review: int | None,
-    service_level: float,
     on_hand: Path | None,
     *,
     say: Callable[[str], object],
+    **asked: Any,
 ) -> StockTerms:
     """Check what a plan is asked for, the file of the stock on hand included, before any training.
 
     Raises UsageError where something does not fit, InputError for a stock file that cannot be used.
     """
-    review = default_review(panel.frequency) if review is None else review
-    samples = paths_needed(service_level)
-    check_plan(lead_time, review, service_level, horizon=forecaster.horizon, samples=samples)
-    stock = 0 if on_hand is None else read_stock(on_hand, panel.ids, say=say)
-    return StockTerms(lead_time, review, service_level, stock, None)
+    terms = StockTerms(**asked)
+    if terms.review is None:
+        terms = replace(terms, review=default_review(panel.frequency, terms.policy))
+    terms.check()
+    if on_hand is not None:
+        stock = read_stock(on_hand, panel.ids, say=say, policy=terms.policy, whole=panel.whole)
+        terms = replace(terms, on_hand=stock)
+    items = item_terms(terms, panel.ids, review=int(terms.review or 0), whole=panel.whole)
+    check_plan(items, terms, panel.ids, horizon=forecaster.horizon)
+    return terms
 
 
-def read_stock(path: Path, ids: Sequence[str], *, say: Callable[[str], object]) -> pl.DataFrame:
-    """Read what is on hand, and on order if the file says so, of the items `ids`: unique_id, on_hand, on_order.
+def read_stock(
+    path: Path,
+    ids: Sequence[str],
+    *,
+    say: Callable[[str], object],
+    policy: str = "periodic",
+    whole: bool = False,
+) -> pl.DataFrame:
+    """Read the stock of the items `ids`: unique_id, on_hand, and what the file has of on_order and the settings.
 
     Raises InputError naming file, row, column and value where it cannot be used.
     """
@@ -89,7 +88,10 @@ def read_stock(path: Path, ids: Sequence[str], *, say: Callable[[str], object]) 
             hint="Give it an item column and on_hand, and on_order where orders are under way.",
         )
     amounts = [name for name in ("on_hand", "on_order") if name in table.columns]
-    named = table.select(pl.col(item).cast(pl.String).str.strip_chars().alias("unique_id"), *amounts)
+    settings = [name for name in SETTINGS if name in table.columns]
+    named = table.select(
+        pl.col(item).cast(pl.String).str.strip_chars().alias("unique_id"), *amounts, *settings
+    )
     rows = named.with_row_index("row", 1 + header_rows(path))
     rows = rows.filter(~pl.all_horizontal(pl.col("unique_id", *amounts).is_null()))
     _refuse(rows, rows["unique_id"].is_null(), path, "unique_id", item, "the item is empty")
@@ -98,12 +100,24 @@ def read_stock(path: Path, ids: Sequence[str], *, say: Callable[[str], object]) 
         number = text.cast(pl.Float64, strict=False)
         _refuse(rows, ~number.is_finite().fill_null(False), path, name, name, "this is no number of units")
         rows = rows.with_columns(number.alias(name))
+    for setting in settings:
+        rows = _read_setting(rows, setting, path, policy, whole)
     stock = rows.drop("row")
     try:
         read_inventory(stock, None, ids)
     except InputError as error:
         raise InputError(error.what, file=path, value=error.value, hint=error.hint) from error
     return stock
+
+
+def _read_setting(rows: pl.DataFrame, name: str, file: Path, policy: str, whole: bool) -> pl.DataFrame:
+    """Read the column of a setting as numbers; where a cell is empty, what holds for all items does."""
+    text = rows[name].cast(pl.String).str.strip_chars().replace("", None)
+    number = text.cast(pl.Float64, strict=False)
+    for row, found, value in zip(rows["row"], text, number, strict=True):
+        if found is not None and (hint := fault(name, value, policy, whole=whole)):
+            raise InputError(f"{name} does not fit", file=file, row=row, column=name, value=found, hint=hint)
+    return rows.with_columns(number.alias(name))
 
 
 def _refuse(rows: pl.DataFrame, bad: pl.Series, file: Path, name: str, column: str, what: str) -> None:

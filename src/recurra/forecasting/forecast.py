@@ -14,7 +14,15 @@ from recurra.errors import UsageError
 from recurra.forecasting.calendar import Frequency
 from recurra.forecasting.data import date_column
 from recurra.forecasting.distribution import Copula, Quantiles, normal_cdf
-from recurra.forecasting.stock import StockPlan, check_plan, default_review, paths_needed, plan_stock
+from recurra.forecasting.stock import (
+    StockPlan,
+    check_plan,
+    default_review,
+    paths_needed,
+    periods_needed,
+    plan_stock,
+)
+from recurra.forecasting.terms import StockTerms, item_terms
 
 __all__ = ["LEVELS", "QUANTILES", "Forecast"]
 
@@ -87,32 +95,15 @@ class Forecast:
             [self._names(paths * periods), pl.Series("path", number), dates, pl.Series("y", drawn.ravel())]
         )
 
-    def plan(
-        self,
-        *,
-        lead_time: int,
-        review: int | None = None,
-        service_level: float = 0.95,
-        on_hand: Any = 0,
-        on_order: Any = None,
-        seed: int | None = None,
-        backend: Any = "polars",
-    ) -> StockPlan:
-        """What to order now, as `Forecaster.plan_stock` says, in the data-frame library `backend`."""
-        review = default_review(self.frequency) if review is None else review
-        paths = paths_needed(service_level)
-        check_plan(lead_time, review, service_level, horizon=len(self.dates), samples=paths)
-        return plan_stock(
-            self.draw(paths, seed, periods=lead_time + review),
-            self.ids,
-            lead_time=lead_time,
-            review=review,
-            service_level=service_level,
-            on_hand=on_hand,
-            on_order=on_order,
-            whole=self.whole,
-            backend=backend,
-        )
+    def plan(self, *, seed: int | None = None, backend: Any = "polars", **asked: Any) -> StockPlan:
+        """What to order now, in the data-frame library `backend`; `asked` as `Forecaster.plan_stock` says."""
+        terms = StockTerms(**asked)
+        review = default_review(self.frequency, terms.policy) if terms.review is None else terms.review
+        items = item_terms(terms, self.ids, review=review, whole=self.whole)
+        check_plan(items, terms, self.ids, horizon=len(self.dates))
+        periods = periods_needed(items, terms, len(self.dates))
+        drawn = self.draw(paths_needed(items, terms), seed, periods=periods)
+        return plan_stock(drawn, self.ids, whole=self.whole, backend=backend, **(asked | {"review": review}))
 
     def _names(self, each: int) -> pl.Series:
         places = np.repeat(np.arange(len(self.ids)), each)

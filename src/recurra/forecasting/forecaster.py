@@ -210,22 +210,47 @@ class Forecaster(Estimator):
         self,
         frame: Any = None,
         *,
-        on_hand: Any = 0,
-        on_order: Any = None,
-        lead_time: int,
+        lead_time: Any,
         review: int | None = None,
         service_level: float = 0.95,
+        target: str = "cycle",
+        policy: str = "periodic",
+        on_hand: Any = 0,
+        on_order: Any = None,
+        lead_time_sd: float = 0.0,
+        pack_size: float | None = None,
+        minimum: float = 0.0,
+        price: float | None = None,
+        holding_cost: float | None = None,
+        shortage_cost: float | None = None,
+        ordering_cost: float = 0.0,
+        shelf_life: int | None = None,
+        budget: float | None = None,
         seed: int | None = None,
     ) -> StockPlan:
         """Say what to order now of each item, so that stock lasts until the next order arrives.
 
+        A frame given as `on_hand` may have columns named as `lead_time`, `lead_time_sd`, `review`, `service_level`,
+        and all from `pack_size` to `shelf_life`: what stands there holds for the item, the argument for all others.
+
         Parameters
         ----------
         frame: the history to plan from; None for the one that `fit` saw.
+        lead_time: periods from an order to its arrival: a whole number, 0 or more; a mapping from periods to their
+            chances; a list of lead times seen; or, with `lead_time_sd` above 0, their mean.
+        review: periods between two orders, 1 or more; None for 7 with daily data, 24 with hourly, otherwise 1. With
+            a reorder point 0 or more, None for 0: stock is watched all the time.
+        service_level: what `target` is to reach, in (0, 1).
+        target: "cycle": the probability that stock lasts; "fill": the share of demand delivered from the shelf;
+            "costs": least cost, from `holding_cost` and `shortage_cost`.
+        policy: "periodic": (R, S), fill up to S at every review; "fixed-quantity": (s, Q) and "min-max": (s, S), order
+            once the stock is at s, for which `ordering_cost` and `holding_cost` are needed.
         on_hand, on_order: units in stock and on their way: a number, a mapping from item to number, or a frame.
-        lead_time: periods from an order to its arrival, 0 or more.
-        review: periods between two orders, 1 or more; None for 7 with daily data, 24 with hourly, otherwise 1.
-        service_level: probability that stock lasts, in (0, 1).
+        pack_size, minimum: units that are ordered together, and the least order.
+        price: what a unit costs to buy; needed for a `budget`.
+        holding_cost, shortage_cost, ordering_cost: of a unit for a period; of a missing unit; of an order.
+        shelf_life: periods from arrival until a unit spoils.
+        budget: money for all orders together.
 
         Raises UsageError where an argument does not fit (lead_time + review beyond the horizon), InputError where
         the stock cannot be read.
@@ -234,8 +259,19 @@ class Forecaster(Estimator):
             lead_time=lead_time,
             review=review,
             service_level=service_level,
+            target=target,
+            policy=policy,
             on_hand=on_hand,
             on_order=on_order,
+            lead_time_sd=lead_time_sd,
+            pack_size=pack_size,
+            minimum=minimum,
+            price=price,
+            holding_cost=holding_cost,
+            shortage_cost=shortage_cost,
+            ordering_cost=ordering_cost,
+            shelf_life=shelf_life,
+            budget=budget,
             seed=seed,
             backend=self._backend(frame),
         )

@@ -17,7 +17,8 @@ import recurra
 from recurra.forecasting import report_backtest, report_plan
 from recurra.forecasting.backtest import Backtest
 from recurra.forecasting.data import Panel
-from recurra.forecasting.stock import StockPlan, protection_demand
+from recurra.forecasting.rules import protection_demand
+from recurra.forecasting.stock import StockPlan
 from recurra.forecasting.wording import day, period_name, periods, plural
 from recurra.reporting import page, plots
 from recurra.reporting.page import Fact, Html, Section, about, element, number, paragraph, percent
@@ -198,9 +199,8 @@ def _card(content: ReportContent, item: int) -> Html:
     blocks = [page.figure(picture, f"Past sales and forecast of {name}")]
     if content.plan is not None:
         row = report_plan.row(content.plan, item)
-        samples = protection_demand(
-            content.paths[item : item + 1], content.plan.lead_time, content.plan.review
-        )[0]
+        terms = content.plan.items[item]
+        samples = protection_demand(content.paths[item : item + 1], terms.lead_time, terms.review)[0]
         picture = plots.demand(
             samples,
             row["order_up_to"],

@@ -66,41 +66,75 @@ def _orders(plan: StockPlan) -> tuple[int, int, float]:
 
 def _rule(plan: StockPlan, frequency: Frequency) -> str:
     frame = nw.from_native(plan.frame, eager_only=True)
-    interval = periods(frequency, plan.lead_time + plan.review)
-    arrival = f"arrives {periods(frequency, plan.lead_time)} later" if plan.lead_time else "arrives at once"
-    text = (
-        f"Orders are placed every {periods(frequency, plan.review)} and an order {arrival}, so what is in "
-        f"stock or on order now must last for {interval}. Each item is filled up to the level that was "
-        f"enough in {_level(plan.service_level)} of the simulated futures; the safety stock is what that "
-        "level holds beyond the expected demand. Risk is the chance to run out in that time if nothing is "
-        "ordered."
+    text = f"{_when(plan, frequency)} {_what(plan)}"
+    text += (
+        "; the safety stock is what that level holds beyond the expected demand. Risk is the chance to run out in that "
+        "time if nothing is ordered."
     )
     if not (frame["on_hand"] != 0).any() and not (frame["on_order"] != 0).any():
         text += " No stock was given: the quantities are for empty shelves."
     return text
 
 
-def _level(service_level: float) -> str:
-    return f"{100 * service_level:.4g}%"
+def _when(plan: StockPlan, frequency: Frequency) -> str:
+    """Say when one orders and how long stock must last, for one set of times or for many."""
+    review, lead, interval = _times(plan)
+    if interval is None or not float(interval).is_integer():
+        lasts = (
+            "until the order after that has arrived"
+            if plan.terms.policy == "periodic"
+            else "until an order arrives"
+        )
+        return (
+            f"Lead times vary, or differ between items. What is in stock or on order now must last {lasts}."
+        )
+    arrival = f"arrives {periods(frequency, int(lead))} later" if lead else "arrives at once"
+    if plan.terms.policy == "periodic":
+        start = f"Orders are placed every {periods(frequency, review)} and an order {arrival}"
+    else:
+        often = f"looked at every {periods(frequency, review)}" if review else "watched all the time"
+        start = f"Stock is {often} and an order {arrival}"
+    return f"{start}, so what is in stock or on order now must last for {periods(frequency, int(interval))}."
+
+
+def _what(plan: StockPlan) -> str:
+    levels = {item.service_level for item in plan.items}
+    level = f"{100 * levels.pop():.4g}%" if len(levels) == 1 else "the share asked for"
+    enough = {
+        "cycle": f"was enough in {level} of the simulated futures",
+        "fill": f"delivers {level} of the demand from the shelf",
+        "costs": "costs least by the costs given",
+    }[plan.terms.target]
+    if plan.terms.policy == "periodic":
+        return f"Each item is filled up to the level that {enough}"
+    return f"An item is ordered once it is at the reorder point that {enough}, or below"
+
+
+def _times(plan: StockPlan) -> tuple[int, float, float | None]:
+    """Review, lead time and their sum; None where items differ."""
+    first = plan.items[0]
+    same = all(item.lead_time == first.lead_time and item.review == first.review for item in plan.items)
+    return first.review, first.lead_time.mean, first.lead_time.mean + first.review if same else None
 
 
 def _table(rows: list[dict[str, Any]], plan: StockPlan, frequency: Frequency) -> Html:
-    interval = periods(frequency, plan.lead_time + plan.review)
-    columns = (
-        "Item",
-        "Order now",
-        "In stock",
-        "On order",
-        "Fill up to",
-        f"Expected demand, {interval}",
-        "Safety stock",
-        "Risk",
-    )
-    names = ("order_quantity", "on_hand", "on_order", "order_up_to", "expected_demand", "safety_stock")
+    *_, interval = _times(plan)
+    whole = interval is not None and float(interval).is_integer()
+    named = {
+        "on_hand": "In stock",
+        "on_order": "On order",
+        "reorder_point": "Reorder at",
+        "order_up_to": "Fill up to",
+        "expected_demand": f"Expected demand, {periods(frequency, int(interval or 0))}"
+        if whole
+        else "Expected demand",
+        "safety_stock": "Safety stock",
+    }
+    shown = [name for name in named if name in nw.from_native(plan.frame, eager_only=True).columns]
 
     def cells(row: dict[str, Any]) -> list[object]:
         order = page.element("span", number(row["order_quantity"]), class_="strong")
-        numbers = [number(row[name]) for name in names[1:]]
+        numbers = [number(row[name]) for name in shown]
         return [row["unique_id"], order, *numbers, percent(row["stock_out_probability"])]
 
-    return page.table(columns, map(cells, rows))
+    return page.table(("Item", "Order now", *(named[name] for name in shown), "Risk"), map(cells, rows))

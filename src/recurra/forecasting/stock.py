@@ -1,19 +1,11 @@
-"""What to order: a periodic-review, order-up-to (R, S) plan from joint sample paths of demand.
+"""What to order of all items now: each by its rule, all together within the budget.
 
-An order placed now arrives after the lead time L; the next one is placed after the review period R and
-arrives after R + L. What is in stock or on order now must therefore last for L + R periods, the protection
-interval (Silver, Pyke & Thomas, Inventory and Production Management in Supply Chains, 4th ed. 2017, ch. 6,
-"(R, S)"). The order-up-to level S is the service-level quantile of the demand summed along each path over
-that interval: no normal distribution is assumed, and the quantile of the sum is taken, not the sum of the
-quantiles.
-
-Shapes: N series, S paths, H periods of horizon; `paths` (N, S, H); `demand` (N, S).
+Shapes: N series, S paths, H periods of horizon; `paths` (N, S, H); one item's demand (S,).
 """
 
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,18 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recurra.errors import UsageError
+from recurra.forecasting import policies
 from recurra.forecasting.calendar import Frequency
-from recurra.forecasting.inventory import read_inventory
+from recurra.forecasting.inventory import Inventory, read_inventory
+from recurra.forecasting.orders import cut_to_budget, waste_probability
+from recurra.forecasting.rules import Order, highest_share, order
+from recurra.forecasting.terms import ItemTerms, StockTerms, item_terms
 
-__all__ = [
-    "StockPlan",
-    "check_plan",
-    "default_review",
-    "order_up_to_level",
-    "paths_needed",
-    "plan_stock",
-    "protection_demand",
-]
+__all__ = ["StockPlan", "check_plan", "default_review", "paths_needed", "periods_needed", "plan_stock"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -50,17 +38,19 @@ GOOD_BEYOND = 25
 class StockPlan:
     """What to order of each item now, and why.
 
-    `frame` (in the caller's data-frame library) has one row per item, with the columns unique_id,
-    lead_time, review, service_level, expected_demand (mean over lead time + review), safety_stock
-    (order_up_to - expected_demand), order_up_to, on_hand, on_order, order_quantity and
-    stock_out_probability (that demand over lead time + review exceeds on_hand + on_order, if nothing is
-    ordered now). Quantities in the units sold, times in periods of the data.
+    `frame` (in the caller's data-frame library) has one row per item, with the columns that docs/stock.md explains:
+    unique_id, rule, lead_time (its mean), review, service_level, expected_demand (mean over lead time + review),
+    safety_stock, reorder_point (of a policy that has one), order_up_to, on_hand, on_order, order_quantity, fill_rate,
+    stock_out_probability (that demand over lead time + review exceeds on_hand + on_order, if nothing is ordered now),
+    stock_out_after_order (the same, once this order is placed), waste_probability (where there is a shelf life) and
+    cut (what a budget took from the order). Quantities in the units sold, times in periods of the data.
+
+    `items` has the terms of each row, `terms` what was asked for all; `rule` says it in words.
     """
 
     frame: Any
-    lead_time: int
-    review: int
-    service_level: float
+    items: tuple[ItemTerms, ...]
+    terms: StockTerms
     rule: str
     notes: tuple[str, ...] = ()
 
@@ -78,124 +68,208 @@ def plan_stock(
     paths: Array,
     ids: Sequence[str],
     *,
-    lead_time: int,
-    review: int,
-    service_level: float,
-    on_hand: object = 0,
-    on_order: object = None,
     whole: bool = True,
     backend: Any = "polars",
+    review: int = 1,
+    **asked: Any,
 ) -> StockPlan:
     """Plan the orders of N items from their sample paths (N, S, H) of demand.
 
-    `lead_time` ≥ 0 and `review` ≥ 1 are whole numbers of periods, together no more than H. `service_level`,
-    between 0 and 1, is the probability that stock lasts until the next order arrives (the cycle service
-    level). `on_hand` and `on_order` are read by `read_inventory`. With `whole`, levels and quantities are
-    rounded up to whole units. `backend` is the data-frame library of the answer, as narwhals names it.
+    `asked` are the fields of `StockTerms`; `review` is what holds where the stock's table does not say another. With
+    `whole`, levels and quantities are rounded up to whole units. `backend` is the data-frame library of the answer, as
+    narwhals names it.
 
     Raises UsageError where an argument does not fit, InputError where the stock on hand cannot be used.
     """
-    check_plan(lead_time, review, service_level, horizon=np.shape(paths)[2], samples=np.shape(paths)[1])
-    inventory = read_inventory(on_hand, on_order, ids)
-    demand = protection_demand(paths, lead_time, review)
-    expected = demand.mean(axis=1)
-    level = order_up_to_level(demand, service_level, whole=whole)
+    terms = StockTerms(review=review, **asked)
+    items = item_terms(terms, ids, review=review, whole=whole)
+    paths = np.asarray(paths)
+    check_plan(items, terms, ids, horizon=paths.shape[2], samples=paths.shape[1])
+    inventory = read_inventory(terms.on_hand, terms.on_order, ids)
+    if not np.isfinite(paths).all():
+        raise ValueError("the sample paths hold NaN or infinity")
     position = inventory.on_hand + inventory.on_order
-    # The rounding keeps the dust of binary fractions in the stock records from ordering one more unit.
-    quantity = np.maximum(np.round(level - position, 6), 0)
-    unit = np.int64 if whole else np.float64
-    columns = {
-        "unique_id": list(ids),
-        "lead_time": [lead_time] * len(ids),
-        "review": [review] * len(ids),
-        "service_level": [float(service_level)] * len(ids),
-        "expected_demand": expected,
-        "safety_stock": level - expected,
-        "order_up_to": level.astype(unit),
-        "on_hand": inventory.on_hand,
-        "on_order": inventory.on_order,
-        "order_quantity": (np.ceil(quantity) if whole else quantity).astype(unit),
-        "stock_out_probability": (demand > position[:, None]).mean(axis=1),
-    }
-    return StockPlan(
-        frame=nw.from_dict(columns, backend=backend).to_native(),
-        lead_time=lead_time,
-        review=review,
-        service_level=float(service_level),
-        rule=_rule(lead_time, review, service_level),
-        notes=inventory.notes,
+    orders = [order(paths[n], item, terms, float(position[n]), whole=whole) for n, item in enumerate(items)]
+    notes = list(inventory.notes)
+    if unseen := sum(each.unsure for each in orders):
+        notes.append(
+            f"{_items(unseen)} may not sell before spoiling, but the forecast ends before that: the order was not cut."
+        )
+    quantities = np.array([order.quantity for order in orders])
+    kept = _afford(quantities, orders, items, terms, position)
+    if (kept < quantities).any():
+        spent, wanted = (
+            float(sum(q * i.price for q, i in zip(x, items, strict=True))) for x in (kept, quantities)
+        )
+        notes.append(
+            f"The budget of {terms.budget:,.10g} cuts the orders of {_items(int((kept < quantities).sum()))}: "
+            f"{wanted:,.2f} were wanted, {spent:,.2f} are ordered."
+        )
+    columns = _columns(ids, terms, items, orders, kept, inventory, whole=whole)
+    frame = nw.from_dict(columns, backend=backend)
+    return StockPlan(frame.to_native(), tuple(items), terms, _rule(terms, items), tuple(notes))
+
+
+def _afford(
+    quantities: Floats,
+    orders: Sequence[Order],
+    items: Sequence[ItemTerms],
+    terms: StockTerms,
+    position: Floats,
+) -> Floats:
+    if terms.budget is None:
+        return quantities
+    prices = np.array([item.price for item in items], dtype=np.float64)
+    costs = [item.shortage_cost for item in items]
+    return cut_to_budget(
+        terms.budget,
+        quantities,
+        [np.maximum(order.demand - have, 0) for order, have in zip(orders, position, strict=True)],
+        prices=prices,
+        values=prices if 0 in costs else np.array(costs, dtype=np.float64),
+        packs=np.array([item.pack_size for item in items]),
+        minima=np.array([item.minimum for item in items]),
     )
 
 
-def check_plan(lead_time: int, review: int, service_level: float, *, horizon: int, samples: int) -> None:
-    """Raise UsageError where an argument fits neither its range, the horizon nor the number of paths."""
-    for name, value, least in (("lead_time", lead_time, 0), ("review", review, 1)):
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-            hint = f"Give a whole number of periods, {least} or more."
-            raise UsageError(f"{name} does not fit", value=value, hint=hint)
-    _check_level(service_level)
-    interval = lead_time + review
+def _columns(
+    ids: Sequence[str],
+    terms: StockTerms,
+    items: Sequence[ItemTerms],
+    orders: Sequence[Order],
+    kept: Floats,
+    inventory: Inventory,
+    *,
+    whole: bool,
+) -> dict[str, Any]:
+    def amounts(values: Any) -> Array:
+        found = np.asarray(list(values), dtype=np.float64)
+        return np.rint(found).astype(np.int64) if whole else found
+
+    periodic = terms.policy == "periodic"
+    position = inventory.on_hand + inventory.on_order
+    rows = list(zip(items, orders, kept.tolist(), position.tolist(), strict=True))
+    expected = np.array([float(o.demand.mean()) for o in orders])
+    columns: dict[str, Any] = {
+        "unique_id": list(ids),
+        "rule": [o.rule + ("; budget" if k < o.quantity else "") for _, o, k, _ in rows],
+        "lead_time": [i.lead_time.mean for i in items],
+        "review": [i.review for i in items],
+        "service_level": [float(o.service_level) for o in orders],
+        "expected_demand": expected,
+        "safety_stock": np.array([o.level for o in orders]) - expected,
+    }
+    if not periodic:
+        columns["reorder_point"] = amounts(o.level for o in orders)
+    columns |= {
+        "order_up_to": amounts(o.up_to for o in orders),
+        "on_hand": inventory.on_hand,
+        "on_order": inventory.on_order,
+        "order_quantity": amounts(kept),
+        "fill_rate": [
+            policies.fill_rate(o.before, o.demand, have + k if periodic else o.level)
+            for _, o, k, have in rows
+        ],
+        "stock_out_probability": [float((o.demand > have).mean()) for _, o, _, have in rows],
+        "stock_out_after_order": [float((o.demand > have + k).mean()) for _, o, k, have in rows],
+    }
+    if any(o.spoils is not None for o in orders):
+        columns["waste_probability"] = [
+            None if o.spoils is None else waste_probability(o.spoils, have, k) for _, o, k, have in rows
+        ]
+    if terms.budget is not None:
+        columns["cut"] = amounts(o.quantity - k for _, o, k, _ in rows)
+    return columns
+
+
+def check_plan(
+    items: Sequence[ItemTerms],
+    terms: StockTerms,
+    ids: Sequence[str],
+    *,
+    horizon: int,
+    samples: int | None = None,
+) -> None:
+    """Raise UsageError where the horizon or the number of paths is too small for the terms."""
+    longest = max(range(len(items)), key=lambda n: items[n].longest)
+    interval = items[longest].longest
     if interval > horizon:
+        at_most = "" if len(items[longest].lead_time.periods) == 1 else " at the longest"
+        whose = f" of item {ids[longest]!r}" if len({item.longest for item in items}) > 1 else ""
         raise UsageError(
-            f"lead time + review is {interval} periods, but the model forecasts only {horizon}",
+            f"lead time + review{whose} is {interval} periods{at_most}, but the model forecasts only {horizon}",
             hint=f"Forecast {interval} periods or more (horizon={interval}, --horizon {interval}), or plan for a "
             "shorter time.",
         )
-    fewest = _paths_with(FEWEST_BEYOND, service_level)
-    if samples < fewest:
+    level = max(highest_share(item, terms) for item in items)
+    fewest = _paths_with(FEWEST_BEYOND, level)
+    if samples is not None and samples < fewest:
         raise UsageError(
-            f"{samples} sample paths are too few for a service level of {service_level:g}",
-            hint=f"Draw at least {fewest}; {paths_needed(service_level)} give a steady answer.",
+            f"{samples} sample paths are too few for a service level of {level:g}",
+            hint=f"Draw at least {fewest}; {_paths_for(level)} give a steady answer.",
         )
 
 
-def default_review(frequency: Frequency) -> int:
-    """How often one orders unless told otherwise: daily data every 7 periods, hourly every 24, others every one."""
+def default_review(frequency: Frequency, policy: str = "periodic") -> int:
+    """How often one orders unless told otherwise: daily data every 7 periods, hourly every 24, others every one.
+
+    With a reorder point, stock is watched all the time: 0.
+    """
+    if policy != "periodic":
+        return 0
     return frequency.season if frequency.name in ("daily", "hourly") else 1
 
 
-def paths_needed(service_level: float) -> int:
-    """How many sample paths give a steady order-up-to level: 25 beyond it, and no fewer than 500."""
-    _check_level(service_level)
-    return max(500, _paths_with(GOOD_BEYOND, service_level))
+def paths_needed(items: Sequence[ItemTerms], terms: StockTerms) -> int:
+    """How many sample paths give steady levels: 25 beyond the highest service level, and no fewer than 500."""
+    return _paths_for(max(highest_share(item, terms) for item in items))
 
 
-def protection_demand(paths: Array, lead_time: int, review: int) -> Floats:
-    """The demand over lead time + review along each path: (N, S, H) -> (N, S), summed in float64."""
-    paths = np.asarray(paths)
-    if paths.ndim != 3 or not 1 <= lead_time + review <= paths.shape[2]:
-        raise ValueError(f"paths are {paths.shape}; want (N, S, H) with H ≥ lead_time + review")
-    demand: Floats = paths[:, :, : lead_time + review].sum(axis=2, dtype=np.float64)
-    if not np.isfinite(demand).all():
-        raise ValueError("the sample paths hold NaN or infinity")
-    return demand
+def periods_needed(items: Sequence[ItemTerms], terms: StockTerms, horizon: int) -> int:
+    """How many periods of the paths the rules look at."""
+    if terms.policy != "periodic":
+        return horizon  # the rate of demand is that of all
+    lives = [item.lead_time.longest + item.shelf_life for item in items if item.shelf_life is not None]
+    return min(horizon, max([item.longest for item in items] + lives))
 
 
-def order_up_to_level(demand: Array, service_level: float, *, whole: bool) -> Floats:
-    """The least stock ≥ 0 that covers at least `service_level` of the sampled demands: (N, S) -> (N,)."""
-    level = np.maximum(np.quantile(demand, service_level, axis=1, method="inverted_cdf"), 0)
-    return np.asarray(np.ceil(level) if whole else level, dtype=np.float64)
+def _paths_for(level: float) -> int:
+    return max(500, _paths_with(GOOD_BEYOND, level))
 
 
-def _check_level(service_level: float) -> None:
-    if not isinstance(service_level, numbers.Real) or not 0 < service_level < 1:
-        hint = "Give a probability between 0 and 1, such as 0.95."
-        raise UsageError("service_level does not fit", value=service_level, hint=hint)
+def _paths_with(beyond: int, level: float) -> int:
+    return math.ceil(beyond / (1 - level) - 1e-6)
 
 
-def _paths_with(beyond: int, service_level: float) -> int:
-    return math.ceil(beyond / (1 - service_level) - 1e-6)
-
-
-def _rule(lead_time: int, review: int, service_level: float) -> str:
-    interval = _periods(lead_time + review)
-    arrival = f"arrives {_periods(lead_time)} later" if lead_time else "arrives at once"
-    return (
-        f"Order every {_periods(review)}; an order {arrival}, so what is in stock or on order must last "
-        f"for {interval}. Order up to the level that covers the demand of {interval} in {service_level:.4g} "
-        f"of the simulated futures, less what is on hand and on order."
+def _rule(terms: StockTerms, items: Sequence[ItemTerms]) -> str:
+    """The plan's rule in words, with the settings of the first item where they are not the same for all."""
+    item = items[0]
+    lead, interval = item.lead_time.mean, item.lead_time.mean + item.review
+    arrival = f"arrives {_periods(lead)} later" if lead else "arrives at once"
+    when = (
+        f"Order every {_periods(item.review)}"
+        if terms.policy == "periodic"
+        else "Watch the stock all the time"
     )
+    if terms.policy != "periodic" and item.review:
+        when = f"Look at the stock every {_periods(item.review)}"
+    enough = {
+        "cycle": f"covers the demand of {_periods(interval)} in {item.service_level:.4g} of the simulated futures",
+        "fill": f"delivers {item.service_level:.4g} of the demand from the shelf",
+        "costs": "costs least",
+    }[terms.target]
+    start = (
+        f"{when}; an order {arrival}, so what is in stock or on order must last for {_periods(interval)}. "
+    )
+    if terms.policy == "periodic":
+        return f"{start}Order up to the level that {enough}, less what is on hand and on order."
+    lot = "a fixed quantity" if terms.policy == "fixed-quantity" else "up to the upper level"
+    return f"{start}Order {lot} once what is on hand and on order is at the reorder point that {enough}, or below."
 
 
-def _periods(count: int) -> str:
-    return "1 period" if count == 1 else f"{count} periods"
+def _periods(count: float) -> str:
+    return "1 period" if count == 1 else f"{count:.4g} periods"
+
+
+def _items(count: int) -> str:
+    return "1 item" if count == 1 else f"{count:,} items"

@@ -1,0 +1,106 @@
+"""Options of an order plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recurra.cli import options as o
+from recurra.errors import UsageError
+
+__all__ = [
+    "Budget",
+    "HoldingCost",
+    "LeadTime",
+    "LeadTimeDeviation",
+    "Minimum",
+    "OnHand",
+    "OrderingCost",
+    "PackSize",
+    "Policy",
+    "Price",
+    "Review",
+    "ServiceLevel",
+    "ShelfLife",
+    "ShortageCost",
+    "Target",
+    "asked",
+]
+
+PLAN = "The order plan"
+# What the plan takes beside the lead time, by the names that Forecaster.plan_stock gives them.
+FURTHER = (
+    "review",
+    "service_level",
+    "target",
+    "policy",
+    "lead_time_sd",
+    "pack_size",
+    "minimum",
+    "price",
+    "holding_cost",
+    "shortage_cost",
+    "ordering_cost",
+    "shelf_life",
+    "budget",
+)
+
+
+def _option(text: str, **more: Any) -> Any:
+    return typer.Option(help=text, rich_help_panel=PLAN, **more)
+
+
+LeadTime = Annotated[
+    float | None,
+    _option("Periods from an order to its arrival; makes a plan.", min=0, show_default="none, no plan"),
+]
+LeadTimeDeviation = Annotated[
+    float, _option("Standard deviation of the lead time, then a mean.", min=0, show_default="0, certain")
+]
+Review = Annotated[
+    int | None,
+    _option("Periods between two orders.", min=0, show_default="7 if daily, 24 if hourly, otherwise 1"),
+]
+ServiceLevel = Annotated[float, _option("What the target is to reach, between 0 and 1.")]
+Target = Annotated[
+    str,
+    _option(
+        "cycle: the chance that stock lasts; fill: the share delivered from the shelf; costs: least cost."
+    ),
+]
+Policy = Annotated[
+    str,
+    _option("periodic: fill up at every review; fixed-quantity or min-max: order at a reorder point."),
+]
+OnHand = Annotated[
+    Path | None,
+    _option(
+        "File with item, on_hand and, if any, on_order; also pack_size, price … of each item.",
+        show_default="nothing in stock",
+    ),
+]
+PackSize = Annotated[float | None, _option("Units in a pack.", show_default="1, or any part")]
+Minimum = Annotated[float, _option("The least units of an order.", min=0, show_default="none")]
+Price = Annotated[float | None, _option("What a unit costs to buy.", show_default="not known")]
+HoldingCost = Annotated[
+    float | None, _option("Cost of holding a unit for a period.", show_default="not known")
+]
+ShortageCost = Annotated[float | None, _option("Cost of a missing unit.", show_default="not known")]
+OrderingCost = Annotated[float, _option("Cost of an order, however large.", min=0)]
+ShelfLife = Annotated[
+    int | None, _option("Periods until a unit spoils.", min=1, show_default="does not spoil")
+]
+Budget = Annotated[float | None, _option("Money for all orders together.", min=0, show_default="no limit")]
+
+
+def asked(context: typer.Context) -> dict[str, Any] | None:
+    """What a plan is asked for, as arguments of Forecaster.plan_stock; None where none is."""
+    given = context.params
+    if given["lead_time"] is None:
+        if unused := o.given(context, *FURTHER, "on_hand"):
+            option = f"--{unused[0].replace('_', '-')}"
+            raise UsageError(f"{option} is for an order plan", hint="Add --lead-time.")
+        return None
+    return {name: given[name] for name in ("lead_time", *FURTHER)}
