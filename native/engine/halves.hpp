@@ -1,4 +1,4 @@
-// float16 numbers in memory, read as vectors of float32.
+// float16 numbers in memory, and the upper halves of float32 numbers, read as float32.
 #pragma once
 
 #include "simd.hpp"
@@ -15,7 +15,7 @@ RECURRA_INLINE Vec widen(const float* from) { return load(from); }
 
 RECURRA_INLINE Vec widen(const uint16_t* from) {
 #if defined(__AVX512F__) && !defined(RECURRA_WIDTH)
-    return reinterpret_cast<Vec>(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
+    return reinterpret_cast<Vec>(_mm512_maskz_cvtph_ps(0xffff, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
 #elif defined(__F16C__) && !defined(RECURRA_WIDTH)
     return reinterpret_cast<Vec>(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
 #elif defined(__aarch64__) && !defined(RECURRA_WIDTH)
@@ -27,6 +27,24 @@ RECURRA_INLINE Vec widen(const uint16_t* from) {
     const Ints finite = reinterpret_cast<Ints>(reinterpret_cast<Vec>(size) * 0x1p112f);  // the exponents' zeros apart
     return reinterpret_cast<Vec>((size >= 0x1f << 23 ? size | 0x7f800000 : finite) | sign);
 #endif
+}
+
+// One number alone.
+RECURRA_INLINE float widen(uint16_t half) {
+    uint16_t some[W] = {half};
+    return widen(some)[0];
+}
+
+RECURRA_INLINE Vec load_upper_halves(const uint16_t* from) {
+    typedef uint16_t Halves __attribute__((vector_size(W * 2), aligned(2), may_alias));
+    return reinterpret_cast<Vec>(__builtin_convertvector(*reinterpret_cast<const Halves*>(from), Ints) << 16);
+}
+
+RECURRA_INLINE float upper_half(uint16_t half) {
+    const uint32_t bits = uint32_t(half) << 16;
+    float x;
+    __builtin_memcpy(&x, &bits, sizeof x);
+    return x;
 }
 
 }  // namespace recurra::RECURRA_VARIANT

@@ -1,0 +1,163 @@
+// The streaming engine's products of int8 and int4 weights with x in int8, which has one scale for a whole row. Products and sums of
+// integers are exact; int4's groups are added up in float32, one after another.
+#pragma once
+
+#include "engine/bytes.hpp"
+#include "engine/product.hpp"
+#include "engine/weights.hpp"
+#include "simd.hpp"
+
+namespace recurra::RECURRA_VARIANT {
+
+// What quantize leaves in a room (weights.hpp).
+struct Quantized {
+    const float* scale;
+    const int8_t* numbers;
+    const int32_t* sums;
+};
+
+RECURRA_INLINE Quantized quantized(const Product& p, long row) {
+    const long in = p.matrix->in;
+    const char* room = static_cast<const char*>(p.quantized) + row * quantized_bytes(p.matrix->format, in);
+    return {reinterpret_cast<const float*>(room), reinterpret_cast<const int8_t*>(room + 64),
+            reinterpret_cast<const int32_t*>(room + 64 + filled_up(in, 32))};
+}
+
+// One row's y of one panel, from the sums in units of the scale of x.
+RECURRA_INLINE void finish_scaled(const Product& p, long row, long panel, const Vec (&sums)[VECTORS]) {
+    const float scale = *quantized(p, row).scale;
+    float done[PANEL];
+    RECURRA_UNROLL
+    for (int n = 0; n < VECTORS; ++n) store(done + n * W, sums[n] * scale);
+    finish(p, row, panel, done);
+}
+
+template <int M>
+RECURRA_INLINE void int8_rows(const Product& p, long row, long panel) {
+    const long bytes = panel_bytes(Format::int8, p.matrix->in);
+    const char* weights = static_cast<const char*>(p.matrix->weights) + panel * bytes;
+    const float* scales = static_cast<const float*>(p.matrix->scales) + panel * PANEL;
+    const int8_t* x[M];
+    RECURRA_UNROLL
+    for (int m = 0; m < M; ++m) x[m] = quantized(p, row + m).numbers;
+    Ints sums[M][VECTORS] = {};
+    for (long k = 0; k < bytes / PANEL; k += 4) {
+        const char* at = weights + k * PANEL;
+        fetch_panel(at + AHEAD, PANEL * 4);
+        RECURRA_UNROLL
+        for (int m = 0; m < M; ++m) {
+            const Quad four = quad(x[m] + k);
+            RECURRA_UNROLL
+            for (int n = 0; n < VECTORS; ++n) sums[m][n] = add_bytes(sums[m][n], load_ints(at + n * W * 4), four);
+        }
+    }
+    RECURRA_UNROLL
+    for (int m = 0; m < M; ++m) {
+        Vec scaled[VECTORS];
+        RECURRA_UNROLL
+        for (int n = 0; n < VECTORS; ++n) scaled[n] = __builtin_convertvector(sums[m][n], Vec) * load(scales + n * W);
+        finish_scaled(p, row + m, panel, scaled);
+    }
+}
+
+template <int M>
+RECURRA_INLINE void int4_rows(const Product& p, long row, long panel) {
+    const long groups = filled_up(p.matrix->in, 32) / 32;
+    const char* weights = static_cast<const char*>(p.matrix->weights) + panel * groups * PANEL * 16;
+    const uint16_t* scales = static_cast<const uint16_t*>(p.matrix->scales) + panel * groups * PANEL;
+    Quantized x[M];
+    RECURRA_UNROLL
+    for (int m = 0; m < M; ++m) x[m] = quantized(p, row + m);
+    Vec sums[M][VECTORS] = {};
+    for (long group = 0; group < groups; ++group) {
+        const char* at = weights + group * PANEL * 16;
+        const uint16_t* scale = scales + group * PANEL;
+        fetch_panel(at + AHEAD, PANEL * 16);
+        fetch_panel(scale + AHEAD / 16, PANEL * 2);
+        RECURRA_UNROLL
+        for (int n = 0; n < VECTORS; ++n) {
+            Pairs pairs[M] = {};
+            RECURRA_UNROLL
+            for (int j = 0; j < 4; ++j) {
+                const Ints both = load_ints(at + j * PANEL * 4 + n * W * 4);
+                const Ints low = both & 0x0f0f0f0f, high = (both >> 4) & 0x0f0f0f0f;
+                RECURRA_UNROLL
+                for (int m = 0; m < M; ++m) {
+                    add_nibbles(pairs[m], low, quad(x[m].numbers + group * 32 + j * 4));
+                    add_nibbles(pairs[m], high, quad(x[m].numbers + group * 32 + 16 + j * 4));
+                }
+            }
+            const Vec unit = load_upper_halves(scale + n * W);
+            RECURRA_UNROLL
+            for (int m = 0; m < M; ++m)
+                sums[m][n] += __builtin_convertvector(whole(pairs[m]) - x[m].sums[group], Vec) * unit;
+        }
+    }
+    RECURRA_UNROLL
+    for (int m = 0; m < M; ++m) finish_scaled(p, row + m, panel, sums[m]);
+}
+
+RECURRA_INLINE void int8_product(const Product& p, long first, long last) {
+    for (; first < last; ++first)
+        each_tile<3>(0, p.rows, [&](auto count, long row) __attribute__((always_inline)) {
+            int8_rows<decltype(count)::value>(p, row, first);
+        });
+}
+
+RECURRA_INLINE void int4_product(const Product& p, long first, long last) {
+    for (; first < last; ++first)
+        each_tile<3>(0, p.rows, [&](auto count, long row) __attribute__((always_inline)) {
+            int4_rows<decltype(count)::value>(p, row, first);
+        });
+}
+
+// Numbers below are taken for zero: their scale, and its inverse, would be outside of float32's normal numbers.
+constexpr float LEAST = 0x1p-100f;
+
+// Keep the compiler from fusing x, a product, with the sum it goes into: it must be rounded by itself, on every variant.
+RECURRA_INLINE Vec rounded(Vec x) {
+    asm("" : "+m"(x));
+    return x;
+}
+
+inline void quantize_row(const float* x, long in, Format format, void* room) {
+    constexpr float INTEGER = 0x1.8p23f;  // a number added to it has no fraction left
+    typedef int8_t Bytes __attribute__((vector_size(W), aligned(1), may_alias));
+    const long filled = filled_up(in, 32);
+    int8_t* numbers = static_cast<int8_t*>(room) + 64;
+    __builtin_memset(room, 0, static_cast<unsigned long>(quantized_bytes(format, in)));
+
+    Ints sizes{};  // magnitudes in the order of their bits, NaN the largest of all
+    for (long k = 0; k < in; k += W) {
+        const Ints size = reinterpret_cast<Ints>(in - k < W ? load_some(x + k, in - k) : load(x + k)) & 0x7fffffff;
+        sizes = size > sizes ? size : sizes;
+    }
+    int32_t most = 0;
+    for (int i = 0; i < W; ++i) most = sizes[i] > most ? sizes[i] : most;
+    float largest;
+    __builtin_memcpy(&largest, &most, sizeof largest);
+    float& scale = *static_cast<float*>(room);
+    if (!(largest <= 0x1.fffffep127f)) {
+        scale = __builtin_nanf("");
+        return;
+    }
+    if (largest < LEAST) return;
+    scale = largest / 127.0f;
+
+    const float inverse = 127.0f / largest;
+    for (long k = 0; k < in; k += W) {
+        const Vec shifted = rounded((in - k < W ? load_some(x + k, in - k) : load(x + k)) * inverse) + INTEGER;
+        const Ints q = reinterpret_cast<Ints>(shifted) - reinterpret_cast<Ints>(splat(INTEGER));
+        *reinterpret_cast<Bytes*>(numbers + k) = __builtin_convertvector(q, Bytes);
+    }
+    if (format == Format::int4) {
+        int32_t* sums = reinterpret_cast<int32_t*>(numbers + filled);
+        for (long group = 0; group < filled / 32; ++group) {
+            int32_t sum = 0;
+            for (long k = group * 32; k < group * 32 + 32; ++k) sum += numbers[k];
+            sums[group] = 8 * sum;
+        }
+    }
+}
+
+}  // namespace recurra::RECURRA_VARIANT
