@@ -60,6 +60,7 @@ NAMES = {
     "recurra.networks.blocks": ["BLOCKS", *documented("The blocks")],
     "recurra.nn": ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"],
     "recurra.nn.onnx": ["export", "export_step"],
+    "recurra.sources": ["Source"],
     "recurra.training": ["Batch", "Outcome", "Problem", "Recipe", "Source", "train"],
 }
 FORECASTER_ARGUMENTS = [

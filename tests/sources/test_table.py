@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,11 +13,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recurra.errors import InputError, RecurraError
-from recurra.sources.table import header_rows, read_table, write_table
+from recurra.errors import InputError, RecurraError, UsageError
+from recurra.sources import Source
+from recurra.sources.table import header_rows, read_source, read_table, write_table
 
 ROWS = [("a;b", "1,5", "2011-01-02"), ("c", '5" pipe', "2011-01-03"), ("d\ne", "x\ty", "2011|01")]
 FRAME = pl.DataFrame(ROWS, schema=["item", "qty", "date"], orient="row")
+
+
+LOOK = "If letters look wrong, give --encoding."
+
+
+def zipped(content: bytes, name: str = "s.csv") -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+        archive.writestr("__MACOSX/._s.csv", b"\0")
+    return file.getvalue()
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -39,8 +53,11 @@ def test_every_column_of_a_text_file_is_text(tmp_path: Path) -> None:
     [
         ("item,qty\ncafé,1\n".encode(), []),
         (b"\xef\xbb\xbf" + "item,qty\ncafé,1\n".encode(), []),
-        ("item,qty\ncafé,1\n".encode("utf-16"), ["s.csv is not UTF-8; it was read as utf-16."]),
-        ("item,qty\ncafé,1\n".encode("cp1252"), ["s.csv is not UTF-8; it was read as cp1252."]),
+        ("item,qty\ncafé,1\n".encode("utf-16"), [f"s.csv is not UTF-8; it was read as utf-16. {LOOK}"]),
+        ("item,qty\ncafé,1\n".encode("cp1252"), [f"s.csv is not UTF-8; it was read as cp1252. {LOOK}"]),
+        ("item,qty\ncafé,1\n".encode("utf-16-le"), [f"s.csv is not UTF-8; it was read as utf-16-le. {LOOK}"]),
+        ("item,qty\ncafé,1\n".encode("utf-16-be"), [f"s.csv is not UTF-8; it was read as utf-16-be. {LOOK}"]),
+        ("item,qty\ncafé,1\n".encode("utf-32"), [f"s.csv is not UTF-8; it was read as utf-32. {LOOK}"]),
         ("item,qty\r\ncafé,1\r\n".encode(), []),
     ],
 )
@@ -55,7 +72,8 @@ def test_encodings(tmp_path: Path, data: bytes, said: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress), (".bz2", bz2.compress)]
+    ("suffix", "pack"),
+    [(".gz", gzip.compress), (".xz", lzma.compress), (".bz2", bz2.compress), (".zip", zipped)],
 )
 def test_packed_files(tmp_path: Path, suffix: str, pack) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / f"s.csv{suffix}"
@@ -66,6 +84,72 @@ def test_packed_files(tmp_path: Path, suffix: str, pack) -> None:  # type: ignor
         read_table(path)
     path.write_bytes(b"item,qty\na,1\n")
     with pytest.raises(InputError, match=f"not a {suffix} file"):
+        read_table(path)
+
+
+def test_an_encoding_that_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_bytes("товар,qty\nчай,1\n".encode("cp1251"))
+    notes: list[str] = []
+    table = read_source(Source(path, encoding="cp1251"), say=notes.append)
+    assert table.frame.rows(named=True) == [{"товар": "чай", "qty": "1"}]
+    assert (table.header_rows, notes) == (1, [])
+    path.write_bytes(b"item,qty\n\xff\xff,1\n")
+    with pytest.raises(InputError, match="not a text file in shift_jis"):
+        read_source(Source(path, encoding="shift_jis"))
+    for encoding in ("klingon", "zlib", "rot13"):
+        with pytest.raises(UsageError, match="no such encoding"):
+            read_source(Source(path, encoding=encoding))
+    FRAME.write_parquet(tmp_path / "s.parquet")
+    for argument, what in (
+        ("encoding", "a CSV or TSV file"),
+        ("sheet", "a workbook"),
+        ("query", "a database"),
+    ):
+        with pytest.raises(UsageError, match=f"--{argument} is for {what}"):
+            read_source(Source(tmp_path / "s.parquet", **{argument: "x"}))
+
+
+def test_archives_of_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "sales.zip"
+    path.write_bytes(zipped(b'{"item": "a", "qty": 1}\n', "in/sales.jsonl"))
+    assert read_table(path).rows() == [("a", 1)]
+    assert header_rows(path) == 0
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", "item,qty\na,1\n")
+        archive.writestr("b.csv", "item,qty\na,1\n")
+    with pytest.raises(InputError, match="several files") as caught:
+        read_table(path)
+    assert (caught.value.file, caught.value.value) == (str(path), "a.csv, b.csv")
+    for bad, what in (
+        (zipped(b"x", "s.exe"), "kind cannot be read"),
+        (zipped(b"x", ".s.csv"), "holds no file"),
+    ):
+        path.write_bytes(bad)
+        with pytest.raises(InputError, match=what):
+            read_table(path)
+    locked = bytearray(zipped(b"item,qty\na,1\n"))
+    for header, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        locked[locked.find(header) + flags] |= 1
+    path.write_bytes(locked)
+    with pytest.raises(InputError, match="encrypted"):
+        read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pack"), [(".gz", gzip.compress), (".xz", lzma.compress), (".zip", zipped)]
+)
+def test_bombs_are_refused_before_they_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, pack
+) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("recurra.sources.packed.MODEST", 1 << 20)
+    monkeypatch.setattr("recurra.sources.packed.CHUNK", 1 << 16)
+    path = tmp_path / f"s.csv{suffix}"
+    path.write_bytes(pack(b"item,qty\n" + b"a,1\n" * 2_000_000))
+    with pytest.raises(InputError, match="more than 250 times its size"):
+        read_table(path)
+    monkeypatch.setattr("recurra.sources.packed.LARGEST", 1 << 18)
+    with pytest.raises(InputError, match="GiB of text"):
         read_table(path)
 
 
@@ -95,6 +179,8 @@ def test_parquet_and_json_lines_keep_types(tmp_path: Path) -> None:
         ("s.parquet", b"item,qty\na,1\n", "damaged or of another kind", None),
         ("s.jsonl", b"item,qty\na,1\n", "damaged or of another kind", None),
         ("s.xlsx", b"item", "cannot be read", None),
+        ("s.csv.zip", b"item", "damaged or not a .zip", None),
+        ("s.pdf", b"item", "cannot be read", None),
         ("s", b"item", "cannot be read", None),
     ],
 )  # fmt: skip
@@ -139,7 +225,21 @@ def _mostly_table(draw_bytes: st.SearchStrategy[bytes]) -> st.SearchStrategy[byt
     data=_mostly_table(
         st.one_of(st.binary(max_size=60), st.text('a1,;|\t"\n\r é', max_size=40).map(str.encode))
     ),
-    name=st.sampled_from(["s.csv", "s.tsv", "s.jsonl", "s.parquet", "s.csv.gz", "s.csv.xz", "s.csv.bz2"]),
+    name=st.sampled_from(
+        [
+            "s.csv",
+            "s.tsv",
+            "s.jsonl",
+            "s.parquet",
+            "s.csv.gz",
+            "s.csv.xz",
+            "s.csv.bz2",
+            "s.csv.zip",
+            "s.xlsx",
+            "s.xls",
+            "s.ods",
+        ]
+    ),
 )
 def test_any_bytes_are_read_or_refused(tmp_path: Path, data: bytes, name: str) -> None:
     path = tmp_path / name

@@ -18,6 +18,7 @@ from recurra.cli import options as o
 from recurra.cli import stock
 from recurra.console import INTERRUPTED, Console
 from recurra.errors import UsageError
+from recurra.sources import Source
 
 if TYPE_CHECKING:
     from recurra.forecasting.backtest import Backtest
@@ -65,6 +66,8 @@ def forecast(
     check: Annotated[
         bool, typer.Option("--backtest/--no-backtest", help="Train once more to test it on the last horizon.")
     ] = True,
+    sheet: o.Sheet = None,
+    encoding: o.Encoding = None,
     item: o.ItemColumn = None,
     date: o.DateColumn = None,
     quantity: o.QuantityColumn = None,
@@ -88,7 +91,7 @@ def forecast(
 
         plan = stock.asked(context)
         forecaster = _untrained(context) if model is None else _trained(context, model)
-        panel = forecaster.read(file)
+        panel = forecaster.read(_source(context))
         _notes(console, panel.notes)
         terms = None
         if plan is not None:
@@ -132,6 +135,8 @@ def backtest(
     file: o.SalesFile,
     horizon: o.Horizon = HORIZON,
     origins: Annotated[int, typer.Option(min=1, help="How many horizons to go back.")] = 3,
+    sheet: o.Sheet = None,
+    encoding: o.Encoding = None,
     item: o.ItemColumn = None,
     date: o.DateColumn = None,
     quantity: o.QuantityColumn = None,
@@ -153,7 +158,7 @@ def backtest(
         from recurra.forecasting.backtest import backtest as run
 
         forecaster = _untrained(context)
-        panel = forecaster.read(file)
+        panel = forecaster.read(_source(context))
         _notes(console, panel.notes)
         result = run(forecaster, panel, origins=origins, max_seconds=max_seconds)
         _scores(console, result)
@@ -165,6 +170,8 @@ def train_forecaster(
     file: o.SalesFile,
     out: Annotated[Path, typer.Option(help="The model folder to write.")],
     horizon: o.Horizon = HORIZON,
+    sheet: o.Sheet = None,
+    encoding: o.Encoding = None,
     item: o.ItemColumn = None,
     date: o.DateColumn = None,
     quantity: o.QuantityColumn = None,
@@ -187,7 +194,7 @@ def train_forecaster(
         from recurra.forecasting.delivery import plain_facts, prepare_model_folder
 
         forecaster = _untrained(context)
-        panel = forecaster.read(file)
+        panel = forecaster.read(_source(context))
         _notes(console, panel.notes)
         prepare_model_folder(out)
         forecaster.fit(panel, max_seconds=max_seconds, checkpoint=checkpoint)
@@ -198,6 +205,11 @@ def train_forecaster(
         console.result(document)
         if interrupted:
             raise typer.Exit(INTERRUPTED)
+
+
+def _source(context: typer.Context) -> Source:
+    given = context.params
+    return Source(given["file"], sheet=given["sheet"], encoding=given["encoding"])
 
 
 def _untrained(context: typer.Context) -> Forecaster:

@@ -20,6 +20,7 @@ __all__ = [
     "DateColumn",
     "DateFormat",
     "Decimal",
+    "Encoding",
     "Frequency",
     "Gaps",
     "Horizon",
@@ -30,6 +31,7 @@ __all__ = [
     "QuantityColumn",
     "SalesFile",
     "Seed",
+    "Sheet",
     "Steps",
     "Unit",
     "given",
@@ -42,9 +44,17 @@ TRAINING = "Training"
 
 SalesFile = Annotated[
     Path,
-    typer.Argument(
-        help="Sales: CSV, TSV, JSON Lines or Parquet; .gz, .xz and .bz2 are fine.", readable=False
+    typer.Argument(help="Sales: CSV, TSV, JSON Lines (packed or not), Parquet or Excel.", readable=False),
+]
+Sheet = Annotated[
+    str | None,
+    typer.Option(
+        help="The sheet of a workbook.", rich_help_panel=DATA, show_default="the only one with data"
     ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(help="Encoding of a text file, such as cp1251.", rich_help_panel=DATA, show_default="found"),
 ]
 Horizon = Annotated[int, typer.Option("--horizon", min=1, help="Periods to forecast.")]
 ItemColumn = Annotated[

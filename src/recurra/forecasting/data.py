@@ -16,7 +16,8 @@ from recurra.errors import InputError, UsageError
 from recurra.forecasting.calendar import Dates, Frequency, anchored, frequency_named, infer_frequency
 from recurra.forecasting.invoices import has_cancellations, net_cancellations
 from recurra.forecasting.lines import Cancellations, Gaps, Negative, Place, Reading, sales_lines
-from recurra.sources.table import header_rows, read_table
+from recurra.sources import Source
+from recurra.sources.table import read_source
 
 __all__ = ["Cancellations", "Gaps", "Negative", "Panel", "Reading", "date_column", "frame_like"]
 
@@ -64,14 +65,15 @@ class Panel:
         return _panel(frame, Place(), Reading(**reading))
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str], **reading: Any) -> Panel:
-        """Make a panel from a file (`sources.read_table`); the rest as in `from_frame`.
+    def from_file(cls, path: str | os.PathLike[str] | Source, **reading: Any) -> Panel:
+        """Make a panel from a file or another `Source` (`sources.read_source`); the rest as in `from_frame`.
 
         Errors name the file and count rows as in the file: the header of a text file is row 1.
         """
         notes: list[str] = []
-        frame = read_table(path, say=notes.append)
-        panel = _panel(frame, Place(path, header_rows(path)), Reading(**reading))
+        source = path if isinstance(path, Source) else Source(path)
+        table = read_source(source, say=notes.append)
+        panel = _panel(table.frame, Place(source, table.header_rows), Reading(**reading))
         return replace(panel, notes=(*notes, *panel.notes))
 
     def until(self, t: int) -> Panel:

@@ -30,6 +30,7 @@ from recurra.forecasting.network import ForecastNetwork, answer, cell_named, rem
 from recurra.forecasting.persistence import Memory
 from recurra.forecasting.stock import StockPlan
 from recurra.forecasting.windows import QuantileProblem, Windows
+from recurra.sources import Source
 from recurra.training import Outcome, Recipe, train
 
 __all__ = ["Forecaster"]
@@ -122,7 +123,7 @@ class Forecaster(Estimator):
         max_seconds: float | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> Self:
-        """Train on a frame of sales (pandas, Polars, PyArrow), a file's path or a Panel; any earlier fit is forgotten.
+        """Train on sales: a frame (pandas, Polars, PyArrow), a file, a Source or a Panel; forgets any earlier fit.
 
         A frame has a row for each sale, or item and period, in any order; `unique_id`, `ds` and `y` or the names
         that real files use. `max_seconds` ends training early; Ctrl-C does too, and keeps the best so far
@@ -179,10 +180,10 @@ class Forecaster(Estimator):
         return self
 
     def read(self, frame: Any) -> Panel:
-        """Read a frame, a file's path or a Panel with this forecaster's settings; raises as `fit` does."""
+        """Read a frame, a file's path, a Source or a Panel with this forecaster's settings; raises as `fit` does."""
         if isinstance(frame, Panel):
             return frame
-        make = Panel.from_file if isinstance(frame, str | os.PathLike) else Panel.from_frame
+        make = Panel.from_file if isinstance(frame, str | os.PathLike | Source) else Panel.from_frame
         return make(frame, **{field.name: getattr(self, field.name) for field in fields(Reading)})
 
     def predict(self, frame: Any = None, *, quantiles: Sequence[float] = QUANTILES) -> Any:
