@@ -3,6 +3,8 @@
 // Legend: B rows, T steps, D or H units. Arrays are float32 and contiguous unless said otherwise.
 #pragma once
 
+#include <stdint.h>
+
 #include "engine/weights.hpp"
 
 namespace recurra {
@@ -120,6 +122,10 @@ struct Kernels {
     void (*dense_both)(const Dense&, const Dense&, bool backward);  // two that do not see one another, at once
     void (*steps_forward)(const Steps&);
     void (*steps_backward)(const Steps&);
+
+    // The sampler's (engine/sampler.hpp): weights[i] = 2^((logits[i] - most) · scale) in units of 2^-40, rounded, so that sums are
+    // exact in any order, and no library's exp decides. The same bits on every variant, as recurra.decoding.sampling's.
+    void (*weigh)(const float* logits, long n, float most, double scale, int64_t* weights);
 
     // The streaming engine's (engine/weights.hpp), each for one thread.
     void (*product)(const Product&, long first_panel, long last_panel);  // the panels first … last - 1

@@ -1,10 +1,11 @@
-// Compiled once, for any processor of a kind: without fused products (CMakeLists.txt), so that its bits are the same on all.
+// Compiled without fused products (CMakeLists.txt), so that its bits are the same on every processor.
 #include "sampler.hpp"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
+
+#include "kernels.hpp"
 
 namespace recurra {
 namespace {
@@ -12,6 +13,13 @@ namespace {
 constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr long most_tokens = 1 << 22;  // the sum of their weights fits into 63 bits
 constexpr double inverse_ln2 = 1.4426950408889634;
+
+// At least so many numbers, whose memory is used again.
+template <typename Number>
+Number* room(std::vector<Number>& memory, long count) {
+    if (long(memory.size()) < count) memory.resize(std::size_t(count));
+    return memory.data();
+}
 
 std::uint64_t mixed(std::uint64_t z) {
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -64,37 +72,6 @@ void mask(float* logits, long n, const std::uint8_t* allowed) {
     }
 }
 
-// 2^((x - most) · scale) in units of 2^-40, so that sums are exact in any order, and no library's exp decides.
-void weigh(const float* logits, long n, float most, double scale, std::int64_t* weights) {
-    constexpr double magic = 6755399441055744.0;  // 1.5 · 2^52: added and taken off again it rounds to a whole number
-    constexpr std::uint64_t magic_bits = 0x4338000000000000u;
-    for (long i = 0; i < n; ++i) {
-        double t = (double(logits[i]) - double(most)) * scale;
-        t = t > -64.0 ? t : -64.0;  // nothing is left of these
-        const double shifted = t + magic;
-        const double f = t - (shifted - magic);  // in [-1/2, 1/2]
-        double power = 7.054911620801123e-09;    // ln(2)^i / i!, the series of 2^f
-        power = power * f + 1.01780860092397e-07;
-        power = power * f + 1.321548679014431e-06;
-        power = power * f + 1.5252733804059841e-05;
-        power = power * f + 0.0001540353039338161;
-        power = power * f + 0.0013333558146428443;
-        power = power * f + 0.009618129107628477;
-        power = power * f + 0.05550410866482158;
-        power = power * f + 0.24022650695910072;
-        power = power * f + 0.6931471805599453;
-        power = power * f + 1.0;
-        std::uint64_t bits;
-        std::memcpy(&bits, &shifted, 8);
-        bits = (bits + 1023 + 40) << 52;  // of 2^(40 + k), for the lowest bits of `shifted` are k
-        double whole;
-        std::memcpy(&whole, &bits, 8);
-        whole = power * whole + magic;
-        std::memcpy(&bits, &whole, 8);
-        weights[i] = std::int64_t(bits - magic_bits);
-    }
-}
-
 std::int64_t sum(const std::int64_t* weights, long n) {
     std::int64_t total = 0;
     for (long i = 0; i < n; ++i) total += weights[i];
@@ -107,62 +84,57 @@ struct Before {
     bool operator()(long i, long j) const { return logits[i] > logits[j] || (logits[i] == logits[j] && i < j); }
 };
 
-// The k first tokens, as ids in their order and their logits. All of them are among those that reach the k-th largest of
-// the maxima of blocks.
+// Take the k first tokens: their ids in `ids`, rising, and their logits in `kept`. All of them reach the k-th largest of the
+// maxima of columns, into which the logits are written in rows.
 void take_first(const float* logits, long n, long k, SamplerScratch& scratch) {
-    constexpr long block = 16;
-    const long blocks = (n + block - 1) / block;
-    scratch.tops.resize(std::max(std::size_t(blocks), scratch.tops.size()));
-    scratch.ids.resize(std::max(std::size_t(n), scratch.ids.size()));
-    float* tops = scratch.tops.data();
-    long* ids = scratch.ids.data();
+    constexpr long rows = 16;
+    const long columns = n / rows;
     float least = -infinity;
-    if (k < blocks) {
-        for (long i = 0; i < blocks; ++i) {
-            const float* from = logits + i * block;
-            float most = -infinity;
-            for (long j = 0; j < std::min(block, n - i * block); ++j) most = from[j] > most ? from[j] : most;
-            tops[i] = most;
-        }
-        std::nth_element(tops, tops + k - 1, tops + blocks, [](float a, float b) { return a > b; });
+    if (k <= columns) {
+        float* tops = room(scratch.tops, columns);
+        std::copy(logits, logits + columns, tops);
+        for (long row = 1; row < rows; ++row)
+            for (long i = 0; i < columns; ++i) tops[i] = std::max(tops[i], logits[row * columns + i]);
+        std::nth_element(tops, tops + k - 1, tops + columns, [](float a, float b) { return a > b; });
         least = tops[k - 1];
     }
+    long* ids = room(scratch.ids, n);
     long found = 0;
     for (long i = 0; i < n; ++i)
         if (logits[i] >= least) ids[found++] = i;
     std::nth_element(ids, ids + k - 1, ids + found, Before{logits});
     std::sort(ids, ids + k);
-    scratch.kept.resize(std::max(std::size_t(k), scratch.kept.size()));
-    for (long i = 0; i < k; ++i) scratch.kept[i] = logits[ids[i]];
+    float* kept = room(scratch.kept, k);
+    for (long i = 0; i < k; ++i) kept[i] = logits[ids[i]];
 }
 
 // Leave no weight to tokens after the first whose weights together reach `share` of all. Tokens are counted in bins of
 // falling logits, and only the bin in which it is reached is sorted.
 void keep_share(const float* logits, long n, float most, double scale, double share, std::int64_t* weights,
                 SamplerScratch& scratch) {
-    constexpr long bins = 2048, fineness = 32;  // bins for each factor of 2
-    const double reached = share * double(sum(weights, n));
-    const auto bin_of = [=](float x) {
-        return long(std::min((double(most) - double(x)) * scale * fineness, double(bins - 1)));
-    };
-    scratch.masses.assign(bins, 0);
-    for (long i = 0; i < n; ++i) scratch.masses[bin_of(logits[i])] += weights[i];
-    std::int64_t mass = 0;
-    long bin = 0;
-    while (bin < bins - 1 && double(mass + scratch.masses[bin]) < reached) mass += scratch.masses[bin++];
-
-    scratch.order.resize(std::max(std::size_t(n), scratch.order.size()));
-    long* order = scratch.order.data();
-    long found = 0;
+    constexpr int bins = 2048, fineness = 32;  // bins for each factor of 2
+    std::int32_t* bin_of = room(scratch.bins, n);
     for (long i = 0; i < n; ++i) {
-        const long at = bin_of(logits[i]);
-        if (at == bin) order[found++] = i;
-        if (at > bin) weights[i] = 0;
+        const double below = (double(most) - double(logits[i])) * (scale * fineness);
+        bin_of[i] = std::int32_t(below < bins - 1.0 ? below : bins - 1.0);
     }
-    std::sort(order, order + found, Before{logits});
+    std::int64_t* masses = room(scratch.masses, bins);
+    std::fill(masses, masses + bins, 0);
+    for (long i = 0; i < n; ++i) masses[bin_of[i]] += weights[i];
+
+    const double reached = share * double(sum(masses, bins));
+    std::int64_t mass = 0;
+    int last = 0;
+    while (last < bins - 1 && double(mass + masses[last]) < reached) mass += masses[last++];
+    long* ids = room(scratch.order, n);
+    long found = 0;
+    for (long i = 0; i < n; ++i)
+        if (bin_of[i] == last) ids[found++] = i;
+    for (long i = 0; i < n; ++i) weights[i] = bin_of[i] > last ? 0 : weights[i];
+    std::sort(ids, ids + found, Before{logits});
     for (long i = 0; i < found; ++i) {
-        const std::int64_t own = weights[order[i]];
-        if (double(mass) >= reached) weights[order[i]] = 0;
+        const std::int64_t own = weights[ids[i]];
+        if (double(mass) >= reached) weights[ids[i]] = 0;
         mass += own;
     }
 }
@@ -221,8 +193,7 @@ long choose(const Settings& settings, const float* logits, long n, const std::ui
     }
 
     if (settings.repetition_penalty != 1.0 || !settings.banned.empty() || allowed != nullptr) {
-        scratch.logits.resize(std::max(std::size_t(n), scratch.logits.size()));
-        float* changed = scratch.logits.data();
+        float* changed = room(scratch.logits, n);
         std::copy(logits, logits + n, changed);
         if (settings.repetition_penalty != 1.0) {
             const long window = settings.repetition_window;
@@ -253,9 +224,8 @@ long choose(const Settings& settings, const float* logits, long n, const std::ui
         n = settings.top_k;
     }
     const double scale = inverse_ln2 / settings.temperature;
-    scratch.weights.resize(std::max(std::size_t(n), scratch.weights.size()));
-    std::int64_t* weights = scratch.weights.data();
-    weigh(logits, n, most, scale, weights);
+    std::int64_t* weights = room(scratch.weights, n);
+    kernels().weigh(logits, n, most, scale, weights);
     if (settings.top_p < 1.0) keep_share(logits, n, most, scale, settings.top_p, weights, scratch);
     if (settings.min_p > 0.0) {
         const double least = settings.min_p * double(std::int64_t(1) << 40);

@@ -36,6 +36,7 @@ struct SamplerScratch {
     std::vector<float> logits, kept, tops;
     std::vector<long> ids, order;
     std::vector<std::int64_t> weights, masses;
+    std::vector<std::int32_t> bins;
 };
 
 // What choose() gives in place of a token; `random` has then not moved.

@@ -18,6 +18,7 @@ void check_variant(const recurra::Kernels& kernels, void* context) {
     Run& run = *static_cast<Run*>(context);
     check::Draw draw(run.seed);
     run.well &= check::check_simd(kernels);
+    run.well &= check::check_sampler(kernels, run.cases, draw);
     run.well &= check::check_scan(kernels, run.cases, draw);
     run.well &= check::check_dense(kernels, run.cases, draw);
 }

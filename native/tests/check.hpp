@@ -145,6 +145,7 @@ class Tally {
 // Each file's own: all kernels of a family, over `cases` drawn cases; whether all went well.
 bool check_scan(const recurra::Kernels& kernels, long cases, Draw& draw);
 bool check_dense(const recurra::Kernels& kernels, long cases, Draw& draw);
+bool check_sampler(const recurra::Kernels& kernels, long cases, Draw& draw);
 bool check_simd(const recurra::Kernels& kernels);
 bool check_threads(long teams);
 
