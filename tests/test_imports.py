@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = {"torch", "polars", "pandas", "pyarrow", "matplotlib", "narwhals", "sklearn"}
+HEAVY = {"torch", "polars", "pandas", "pyarrow", "matplotlib", "narwhals", "sklearn", "duckdb", "fastexcel"}
+HEAVY |= {"adbc_driver_postgresql", "sqlite3"}
 
 LOADED = """
 import sys

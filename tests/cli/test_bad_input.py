@@ -98,6 +98,12 @@ def test_a_file_that_cannot_be_used(
         (("--seed", 2**64), "--seed"),
         (("--bogus",), "No such option: --bogus"),
         (("again.csv",), "unexpected extra argument"),
+        (("--from", "sqlite:///x.db"), "give either a file or a database"),
+        (("--query", "SELECT 1"), "--query is for a database"),
+        (("--sheet", "S"), "--sheet is for a workbook"),
+        (("--encoding", "klingon"), "there is no such encoding (found 'klingon')"),
+        (("--decimal", "x"), "the decimal mark is '.' or ',' (found 'x')"),
+        (("--gaps", "no"), "gaps is 'zero' or 'missing' (found 'no')"),
     ],
 )
 def test_options_that_do_not_fit(run: Any, shop: Path, options: tuple[object, ...], said: str) -> None:

@@ -33,7 +33,7 @@ READING = ("frequency", "date_format", "decimal", "unit", "negative", "cancellat
 
 def forecast(
     context: typer.Context,
-    file: o.SalesFile,
+    file: o.SalesFile = None,
     horizon: Annotated[
         int | None, typer.Option(min=1, help="Periods to forecast.", show_default="28, or the model's")
     ] = None,
@@ -66,6 +66,8 @@ def forecast(
     check: Annotated[
         bool, typer.Option("--backtest/--no-backtest", help="Train once more to test it on the last horizon.")
     ] = True,
+    database: o.Database = None,
+    query: o.Query = None,
     sheet: o.Sheet = None,
     encoding: o.Encoding = None,
     item: o.ItemColumn = None,
@@ -89,9 +91,10 @@ def forecast(
     with o.verb(as_json) as console:
         from recurra.forecasting.delivery import check_terms, deliver, prepare_folder
 
+        source = _source(context)
         plan = stock.asked(context)
         forecaster = _untrained(context) if model is None else _trained(context, model)
-        panel = forecaster.read(_source(context))
+        panel = forecaster.read(source)
         _notes(console, panel.notes)
         terms = None
         if plan is not None:
@@ -110,7 +113,7 @@ def forecast(
             trained=model is None,
             check=check and model is None and not interrupted,
             max_seconds=max_seconds,
-            command=shlex.join(["recurra", *sys.argv[1:]]),
+            command=_command(source),
             say=console.note,
         )
         items = "1 item" if len(panel.ids) == 1 else f"{len(panel.ids):,} items"
@@ -132,9 +135,11 @@ def forecast(
 
 def backtest(
     context: typer.Context,
-    file: o.SalesFile,
+    file: o.SalesFile = None,
     horizon: o.Horizon = HORIZON,
     origins: Annotated[int, typer.Option(min=1, help="How many horizons to go back.")] = 3,
+    database: o.Database = None,
+    query: o.Query = None,
     sheet: o.Sheet = None,
     encoding: o.Encoding = None,
     item: o.ItemColumn = None,
@@ -167,9 +172,11 @@ def backtest(
 
 def train_forecaster(
     context: typer.Context,
-    file: o.SalesFile,
     out: Annotated[Path, typer.Option(help="The model folder to write.")],
+    file: o.SalesFile = None,
     horizon: o.Horizon = HORIZON,
+    database: o.Database = None,
+    query: o.Query = None,
     sheet: o.Sheet = None,
     encoding: o.Encoding = None,
     item: o.ItemColumn = None,
@@ -209,7 +216,15 @@ def train_forecaster(
 
 def _source(context: typer.Context) -> Source:
     given = context.params
-    return Source(given["file"], sheet=given["sheet"], encoding=given["encoding"])
+    places = [place for place in (given["file"], given["database"]) if place is not None]
+    if len(places) != 1:
+        raise UsageError("give either a file or a database", hint="Name a FILE, or an address with --from.")
+    return Source(places[0], **{name: given[name] for name in ("query", "sheet", "encoding")})
+
+
+def _command(source: Source) -> str:
+    """The command line, for the report: a database's password is none of its readers' business."""
+    return shlex.join(["recurra", *(word.replace(str(source.at), str(source)) for word in sys.argv[1:])])
 
 
 def _untrained(context: typer.Context) -> Forecaster:

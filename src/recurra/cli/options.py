@@ -17,6 +17,7 @@ __all__ = [
     "Cancellations",
     "Cell",
     "Checkpoint",
+    "Database",
     "DateColumn",
     "DateFormat",
     "Decimal",
@@ -29,6 +30,7 @@ __all__ = [
     "MaxSeconds",
     "Negative",
     "QuantityColumn",
+    "Query",
     "SalesFile",
     "Seed",
     "Sheet",
@@ -43,8 +45,27 @@ DATA = "The data"
 TRAINING = "Training"
 
 SalesFile = Annotated[
-    Path,
-    typer.Argument(help="Sales: CSV, TSV, JSON Lines (packed or not), Parquet or Excel.", readable=False),
+    Path | None,
+    typer.Argument(
+        show_default=False,
+        help="Sales: CSV, TSV, JSON Lines (packed or not), Parquet or Excel.",
+        readable=False,
+    ),
+]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        help="A database instead of a file: sqlite:///…, duckdb:///…, postgresql://….",
+        rich_help_panel=DATA,
+        show_default="none",
+    ),
+]
+Query = Annotated[
+    str | None,
+    typer.Option(
+        help="The SELECT to send to the database.", rich_help_panel=DATA, show_default="its only table"
+    ),
 ]
 Sheet = Annotated[
     str | None,

@@ -73,7 +73,10 @@ class Panel:
         notes: list[str] = []
         source = path if isinstance(path, Source) else Source(path)
         table = read_source(source, say=notes.append)
-        panel = _panel(table.frame, Place(source, table.header_rows), Reading(**reading))
+        settings = Reading(**reading)
+        if source.is_database and settings.decimal is None:
+            settings = replace(settings, decimal=".")  # exact decimals come as text
+        panel = _panel(table.frame, Place(source, table.header_rows), settings)
         return replace(panel, notes=(*notes, *panel.notes))
 
     def until(self, t: int) -> Panel:

@@ -20,6 +20,7 @@ from recurra.sources.source import Source
 try:
     import polars as pl
 
+    from recurra.sources.database import read_query
     from recurra.sources.text import first_line, read_text, utf8
     from recurra.sources.workbook import WORKBOOKS, read_sheet
 except ImportError as error:
@@ -83,6 +84,9 @@ def read_source(source: Source, *, say: Callable[[str], object] | None = None) -
         fields (with its row; the header is row 1), a sheet that is not there.
     UsageError: `source` has an argument that is for another kind.
     """
+    if source.is_database:
+        _refuse_idle(source, {"sheet": False, "encoding": False})
+        return Table(read_query(source), 0)
     file = existing_file(source.at)
     if file.stat().st_size == 0:
         raise InputError("the file is empty", file=file)
@@ -107,7 +111,7 @@ def read_source(source: Source, *, say: Callable[[str], object] | None = None) -
 def _refuse_idle(source: Source, used: dict[str, bool]) -> None:
     for argument, fits in used.items():
         if getattr(source, argument) is not None and not fits:
-            kinds = {"sheet": "a workbook", "encoding": "a CSV or TSV file", "query": "a database (--from)"}
+            kinds = {"sheet": "a workbook", "encoding": "a CSV or TSV file", "query": "a database"}
             raise UsageError(f"--{argument} is for {kinds[argument]}", file=source)
 
 
