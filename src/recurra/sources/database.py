@@ -68,8 +68,9 @@ def read_query(source: Source) -> pl.DataFrame:
                 raise
             names = _tables(ask)
             seen = f"The tables are {', '.join(names[:10])}." if names else "The database has no tables."
-            places = {"column": error.column, "value": error.value}
-            raise InputError(error.what, file=source, hint=seen, **places) from None
+            raise InputError(
+                error.what, file=source, column=error.column, value=error.value, hint=seen
+            ) from None
     if frame.height == 0 or frame.width == 0:
         raise InputError("the query has no rows", file=source, value=query[:80], hint="Check its conditions.")
     return frame
