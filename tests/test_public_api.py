@@ -23,7 +23,7 @@ def documented(title: str) -> list[str]:
 
 
 NAMES = {
-    "recurra": ["Forecaster", "StockPlan", "__version__", "load"],
+    "recurra": ["Forecaster", "ProductionPlan", "StockPlan", "__version__", "load", "plan_production"],
     "recurra.cell": ["Cell", "GatedCell", "LinearCell", "MemoryCell", "Terms", "Windowed"],
     "recurra.cells": ["CELLS", *documented("The cells")],
     "recurra.decoding": [
@@ -44,7 +44,7 @@ NAMES = {
         "RecurraError",
         "UsageError",
     ],
-    "recurra.forecasting": ["Forecaster", "StockPlan"],
+    "recurra.forecasting": ["Forecaster", "ProductionPlan", "StockPlan", "plan_production"],
     "recurra.networks": [
         "AdaptiveSoftmaxHead",
         "Attention",

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recurra.estimator import load
-    from recurra.forecasting import Forecaster, StockPlan
+    from recurra.forecasting import Forecaster, ProductionPlan, StockPlan, plan_production
 
 __version__ = "0.1.0"
 
-__all__ = ["Forecaster", "StockPlan", "__version__", "load"]
+__all__ = ["Forecaster", "ProductionPlan", "StockPlan", "__version__", "load", "plan_production"]
 
 _WHERE = {
     "Forecaster": "recurra.forecasting",
+    "ProductionPlan": "recurra.forecasting",
     "StockPlan": "recurra.forecasting",
     "load": "recurra.estimator",
+    "plan_production": "recurra.forecasting",
 }
 
 

@@ -56,7 +56,10 @@ def test_the_document(run: Any, shop: Path) -> None:
     assert answer.code == 0
     assert answer.err == ""
     document = answer.document
-    assert document.keys() == {"notes", "training", "forecast", "plan", "backtest", "files", "interrupted"}
+    assert document.keys() == {
+        *("notes", "training", "forecast", "plan", "production", "backtest", "files", "interrupted")
+    }
+    assert document["production"] is None
     assert document["interrupted"] is False
     assert all(isinstance(note, str) for note in document["notes"])
     assert document["training"]["ended_by"] == "steps"

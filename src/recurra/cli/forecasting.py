@@ -40,7 +40,7 @@ def forecast(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for forecast.csv, forecast.parquet, plan.csv and report.html.",
+            help="Folder for forecast.csv, forecast.parquet, plan.csv, plan_production.csv and report.html.",
             show_default="none, only print",
         ),
     ] = None,
@@ -63,6 +63,12 @@ def forecast(
     ordering_cost: stock.OrderingCost = 0.0,
     shelf_life: stock.ShelfLife = None,
     budget: stock.Budget = None,
+    capacity: stock.Capacity = None,
+    capacity_use: stock.CapacityUse = 1.0,
+    production_cost: stock.ProductionCost = 0.0,
+    overtime: stock.Overtime = 0.0,
+    overtime_cost: stock.OvertimeCost = 0.0,
+    change: stock.Change = None,
     check: Annotated[
         bool, typer.Option("--backtest/--no-backtest", help="Train once more to test it on the last horizon.")
     ] = True,
@@ -89,16 +95,18 @@ def forecast(
 ) -> None:
     """Forecast sales with uncertainty, and from that what to order now."""
     with o.verb(as_json) as console:
-        from recurra.forecasting.delivery import check_terms, deliver, prepare_folder
+        from recurra.forecasting.delivery import check_production, check_terms, deliver, prepare_folder
 
         source = _source(context)
-        plan = stock.asked(context)
+        plan, making = stock.asked(context), stock.asked_production(context)
         forecaster = _untrained(context) if model is None else _trained(context, model)
         panel = forecaster.read(source)
         _notes(console, panel.notes)
-        terms = None
+        terms = production = None
         if plan is not None:
             terms = check_terms(forecaster, panel, on_hand, say=console.note, **plan)
+        if making is not None:
+            production = check_production(forecaster, panel, on_hand, say=console.note, **making)
         if out is not None:
             prepare_folder(out)
         interrupted = False
@@ -110,6 +118,7 @@ def forecast(
             panel,
             out,
             terms=terms,
+            production=production,
             trained=model is None,
             check=check and model is None and not interrupted,
             max_seconds=max_seconds,

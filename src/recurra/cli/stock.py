@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,21 +13,28 @@ from recurra.errors import UsageError
 
 __all__ = [
     "Budget",
+    "Capacity",
+    "CapacityUse",
+    "Change",
     "HoldingCost",
     "LeadTime",
     "LeadTimeDeviation",
     "Minimum",
     "OnHand",
     "OrderingCost",
+    "Overtime",
+    "OvertimeCost",
     "PackSize",
     "Policy",
     "Price",
+    "ProductionCost",
     "Review",
     "ServiceLevel",
     "ShelfLife",
     "ShortageCost",
     "Target",
     "asked",
+    "asked_production",
 ]
 
 PLAN = "The order plan"
@@ -93,14 +101,55 @@ ShelfLife = Annotated[
     int | None, _option("Periods until a unit spoils.", min=1, show_default="does not spoil")
 ]
 Budget = Annotated[float | None, _option("Money for all orders together.", min=0, show_default="no limit")]
+MAKE = "The production plan"
+# Options that both plans understand, and those of the production plan alone.
+SHARED = ("service_level", "holding_cost", "shortage_cost", "on_hand")
+PRODUCTION = ("capacity_use", "production_cost", "overtime", "overtime_cost", "change")
+
+
+def _making(text: str, **more: Any) -> Any:
+    return typer.Option(help=text, rich_help_panel=MAKE, **more)
+
+
+Capacity = Annotated[
+    str | None,
+    _making(
+        "Capacity of a period, or a file with date and capacity; makes a plan.",
+        show_default="none, no plan",
+    ),
+]
+CapacityUse = Annotated[float, _making("Units of capacity that a unit takes.")]
+ProductionCost = Annotated[float, _making("Cost of producing a unit.", min=0)]
+Overtime = Annotated[float, _making("Capacity that can be added in a period.", min=0)]
+OvertimeCost = Annotated[float, _making("Cost of a unit of overtime.", min=0)]
+Change = Annotated[
+    float | None,
+    _making("How far the load may move between periods.", min=0, show_default="no limit"),
+]
 
 
 def asked(context: typer.Context) -> dict[str, Any] | None:
-    """What a plan is asked for, as arguments of Forecaster.plan_stock; None where none is."""
+    """What an order plan is asked for, as arguments of Forecaster.plan_stock; None where none is."""
     given = context.params
     if given["lead_time"] is None:
-        if unused := o.given(context, *FURTHER, "on_hand"):
-            option = f"--{unused[0].replace('_', '-')}"
-            raise UsageError(f"{option} is for an order plan", hint="Add --lead-time.")
+        shared = () if given["capacity"] is None else SHARED
+        names = [name for name in (*FURTHER, "on_hand") if name not in shared]
+        _refuse_unused(context, names, "an order plan", "--lead-time")
         return None
     return {name: given[name] for name in ("lead_time", *FURTHER)}
+
+
+def asked_production(context: typer.Context) -> dict[str, Any] | None:
+    """What a production plan is asked for, as arguments of plan_production; None where none is."""
+    given = context.params
+    if given["capacity"] is None:
+        _refuse_unused(context, PRODUCTION, "a production plan", "--capacity")
+        return None
+    found = {name: given[name] for name in ("capacity", *PRODUCTION, *SHARED) if name != "on_hand"}
+    return found | {"holding_cost": 1.0 if found["holding_cost"] is None else found["holding_cost"]}
+
+
+def _refuse_unused(context: typer.Context, names: Iterable[str], what: str, way_out: str) -> None:
+    if unused := o.given(context, *names):
+        option = f"--{unused[0].replace('_', '-')}"
+        raise UsageError(f"{option} is for {what}", hint=f"Add {way_out}.")

@@ -16,6 +16,7 @@ except ImportError as error:
     raise MissingExtraError.of("torch", "train") from error
 
 from recurra.forecasting.forecaster import Forecaster
+from recurra.forecasting.production import ProductionPlan, plan_production
 from recurra.forecasting.stock import StockPlan
 
-__all__ = ["Forecaster", "StockPlan"]
+__all__ = ["Forecaster", "ProductionPlan", "StockPlan", "plan_production"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,27 +14,26 @@ import polars.selectors
 from numpy.typing import NDArray
 
 from recurra.artifact import check_replaceable
-from recurra.errors import InputError
 from recurra.forecasting.backtest import Backtest, backtest
-from recurra.forecasting.columns import item_column
 from recurra.forecasting.data import Panel
 from recurra.forecasting.forecast import QUANTILES, Forecast
 from recurra.forecasting.forecaster import Forecaster
-from recurra.forecasting.inventory import read_inventory
+from recurra.forecasting.production import ProductionPlan, check_solver, plan_production
 from recurra.forecasting.report import ReportContent, write_report
 from recurra.forecasting.stock import StockPlan, check_plan, default_review
-from recurra.forecasting.terms import SETTINGS, StockTerms, fault, item_terms
+from recurra.forecasting.stock_files import read_capacity, read_stock
+from recurra.forecasting.terms import StockTerms, item_terms
 from recurra.sources.files import prepare_folder
-from recurra.sources.table import header_rows, read_table, write_table
+from recurra.sources.table import write_table
 
 __all__ = [
     "Delivery",
+    "check_production",
     "check_terms",
     "deliver",
     "plain_facts",
     "prepare_folder",
     "prepare_model_folder",
-    "read_stock",
 ]
 
 REPORT_PATHS = 500
@@ -66,65 +65,25 @@ def check_terms(
     return terms
 
 
-def read_stock(
-    path: Path,
-    ids: Sequence[str],
+def check_production(
+    forecaster: Forecaster,
+    panel: Panel,
+    on_hand: Path | None,
     *,
+    capacity: str,
     say: Callable[[str], object],
-    policy: str = "periodic",
-    whole: bool = False,
-) -> pl.DataFrame:
-    """Read the stock of the items `ids`: unique_id, on_hand, and what the file has of on_order and the settings.
+    **asked: Any,
+) -> dict[str, Any]:
+    """Read what a production plan is asked for, before any training: arguments of `plan_production`.
 
-    Raises InputError naming file, row, column and value where it cannot be used.
+    `capacity` is a number or the name of a file. Raises UsageError and InputError for what cannot be used.
     """
-    table = read_table(path, say=say)
-    item = "unique_id" if "unique_id" in table.columns else item_column(table.columns, file=path)
-    if item is None or "on_hand" not in table.columns:
-        raise InputError(
-            f"the stock file has no column {'on_hand' if item else 'for the item'}",
-            file=path,
-            value=", ".join(table.columns),
-            hint="Give it an item column and on_hand, and on_order where orders are under way.",
-        )
-    amounts = [name for name in ("on_hand", "on_order") if name in table.columns]
-    settings = [name for name in SETTINGS if name in table.columns]
-    named = table.select(
-        pl.col(item).cast(pl.String).str.strip_chars().alias("unique_id"), *amounts, *settings
-    )
-    rows = named.with_row_index("row", 1 + header_rows(path))
-    rows = rows.filter(~pl.all_horizontal(pl.col("unique_id", *amounts).is_null()))
-    _refuse(rows, rows["unique_id"].is_null(), path, "unique_id", item, "the item is empty")
-    for name in amounts:
-        text = rows[name].str.strip_chars() if rows[name].dtype == pl.String else rows[name]
-        number = text.cast(pl.Float64, strict=False)
-        _refuse(rows, ~number.is_finite().fill_null(False), path, name, name, "this is no number of units")
-        rows = rows.with_columns(number.alias(name))
-    for setting in settings:
-        rows = _read_setting(rows, setting, path, policy, whole)
-    stock = rows.drop("row")
-    try:
-        read_inventory(stock, None, ids)
-    except InputError as error:
-        raise InputError(error.what, file=path, value=error.value, hint=error.hint) from error
-    return stock
-
-
-def _read_setting(rows: pl.DataFrame, name: str, file: Path, policy: str, whole: bool) -> pl.DataFrame:
-    """Read the column of a setting as numbers; where a cell is empty, what holds for all items does."""
-    text = rows[name].cast(pl.String).str.strip_chars().replace("", None)
-    number = text.cast(pl.Float64, strict=False)
-    for row, found, value in zip(rows["row"], text, number, strict=True):
-        if found is not None and (hint := fault(name, value, policy, whole=whole)):
-            raise InputError(f"{name} does not fit", file=file, row=row, column=name, value=found, hint=hint)
-    return rows.with_columns(number.alias(name))
-
-
-def _refuse(rows: pl.DataFrame, bad: pl.Series, file: Path, name: str, column: str, what: str) -> None:
-    if bad.any():
-        row = rows.filter(bad).row(0, named=True)
-        hint = "Name it, or delete the row." if name == "unique_id" else "Write 0 where there is nothing."
-        raise InputError(what, file=file, row=row["row"], column=column, value=row[name], hint=hint)
+    check_solver()
+    ahead = panel.frequency.dates(panel.dates[-1], forecaster.horizon + 1)[1:]
+    asked["capacity"] = read_capacity(capacity, ahead, say=say)
+    if on_hand is not None:
+        asked["on_hand"] = read_stock(on_hand, panel.ids, say=say, whole=panel.whole)
+    return asked
 
 
 @dataclass(frozen=True)
@@ -135,6 +94,7 @@ class Delivery:
     forecast: Forecast
     table: pl.DataFrame
     plan: StockPlan | None
+    production: ProductionPlan | None
     backtest: Backtest | None
     files: tuple[Path, ...]
     training: Mapping[str, object]
@@ -171,6 +131,7 @@ class Delivery:
             "training": dict(self.training),
             "forecast": [row | {"ds": row["ds"].isoformat()} for row in self.table.iter_rows(named=True)],
             "plan": None if plan is None else [dict(row) for row in plan],
+            "production": None if self.production is None else self.production.as_dict(),
             "backtest": None if self.backtest is None else self.backtest.as_dict(),
             "files": [str(path) for path in self.files],
         }
@@ -182,6 +143,7 @@ def deliver(
     out: Path | None,
     *,
     terms: StockTerms | None,
+    production: Mapping[str, Any] | None = None,
     trained: bool,
     check: bool,
     max_seconds: float | None,
@@ -200,6 +162,7 @@ def deliver(
     plan = None if terms is None else forecast.plan(**vars(terms))
     for note in () if plan is None else plan.notes:
         say(note)
+    made = None if production is None else plan_production(forecast, **production)
     result, interrupted = None, False
     if check and len(panel.dates) <= 2 * forecaster.horizon:
         say("The history is too short for a backtest: it needs more than two horizons.")
@@ -224,13 +187,15 @@ def deliver(
             mean=forecast.quantiles.mean(),
             paths=forecast.draw(max(50, min(REPORT_PATHS, MOST_NUMBERS // numbers))),
             plan=plan,
+            production=made,
             backtest=result,
             facts=facts,
             command=command,
             notes=() if plan is None else plan.notes,
         )
-        files = _write(out, table, plan, content)
-    return Delivery(panel, forecast, table, plan, result, tuple(files), plain_facts(forecaster), interrupted)
+        files = _write(out, table, content)
+    facts = plain_facts(forecaster)
+    return Delivery(panel, forecast, table, plan, made, result, tuple(files), facts, interrupted)
 
 
 def plain_facts(forecaster: Forecaster) -> dict[str, object]:
@@ -246,13 +211,16 @@ def prepare_model_folder(folder: Path) -> None:
     prepare_folder(target.parent)
 
 
-def _write(out: Path, table: pl.DataFrame, plan: StockPlan | None, content: ReportContent) -> list[Path]:
+def _write(out: Path, table: pl.DataFrame, content: ReportContent) -> list[Path]:
     files = [out / "forecast.csv", out / "forecast.parquet"]
     write_table(_rounded(table), files[0])
     write_table(table, files[1])
-    if plan is not None:
+    if content.plan is not None:
         files.append(out / "plan.csv")
-        write_table(_rounded(plan.frame), files[-1])
+        write_table(_rounded(content.plan.frame), files[-1])
+    if content.production is not None:
+        files.append(out / "plan_production.csv")
+        write_table(_rounded(content.production.frame), files[-1])
     files.append(out / "report.html")
     write_report(files[-1], content)
     return files

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import recurra
-from recurra.forecasting import report_backtest, report_plan
+from recurra.forecasting import report_backtest, report_plan, report_production
 from recurra.forecasting.backtest import Backtest
 from recurra.forecasting.data import Panel
+from recurra.forecasting.production import ProductionPlan
 from recurra.forecasting.rules import protection_demand
 from recurra.forecasting.stock import StockPlan
 from recurra.forecasting.wording import day, period_name, periods, plural
@@ -40,7 +41,7 @@ class ReportContent:
     panel: the history. future: (H,) dates of the horizon. levels: (Q,) of the quantiles.
     quantiles, mean, paths: the forecast, (N, H, Q), (N, H) and (N, S, H); paths of the same number belong together
         across items, so that their sum has the right spread.
-    plan, backtest: left out of the report where None.
+    plan, production, backtest: left out of the report where None.
     facts: how the model was made (cells, parameters, seconds, seed, …), printed as they stand.
     command: how to make this report again. notes: sentences beside those of the panel and the plan.
     """
@@ -52,6 +53,7 @@ class ReportContent:
     mean: Array
     paths: Array
     plan: StockPlan | None = None
+    production: ProductionPlan | None = None
     backtest: Backtest | None = None
     facts: Mapping[str, object] = field(default_factory=dict)
     command: str | None = None
@@ -72,6 +74,9 @@ def render_report(content: ReportContent) -> str:
     sections.append(Section("Item by item", "items", _items(content)))
     if plan is not None:
         sections.append(Section("What to order", "order", report_plan.body(plan, panel.frequency, MOST_ROWS)))
+    if content.production is not None:
+        body = report_production.body(content.production, panel.frequency)
+        sections.append(Section("What to produce", "production", body))
     if content.backtest is not None:
         body = report_backtest.body(content.backtest, panel, content.levels)
         sections.append(Section("How far to trust it", "backtest", body))

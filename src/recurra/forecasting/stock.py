@@ -206,7 +206,7 @@ def check_plan(
     if samples is not None and samples < fewest:
         raise UsageError(
             f"{samples} sample paths are too few for a service level of {level:g}",
-            hint=f"Draw at least {fewest}; {_paths_for(level)} give a steady answer.",
+            hint=f"Draw at least {fewest}; {steady_paths(level)} give a steady answer.",
         )
 
 
@@ -222,7 +222,7 @@ def default_review(frequency: Frequency, policy: str = "periodic") -> int:
 
 def paths_needed(items: Sequence[ItemTerms], terms: StockTerms) -> int:
     """How many sample paths give steady levels: 25 beyond the highest service level, and no fewer than 500."""
-    return _paths_for(max(highest_share(item, terms) for item in items))
+    return steady_paths(max(highest_share(item, terms) for item in items))
 
 
 def periods_needed(items: Sequence[ItemTerms], terms: StockTerms, horizon: int) -> int:
@@ -233,7 +233,8 @@ def periods_needed(items: Sequence[ItemTerms], terms: StockTerms, horizon: int) 
     return min(horizon, max([item.longest for item in items] + lives))
 
 
-def _paths_for(level: float) -> int:
+def steady_paths(level: float) -> int:
+    """How many sample paths give a steady quantile: 25 beyond it, and no fewer than 500."""
     return max(500, _paths_with(GOOD_BEYOND, level))
 
 

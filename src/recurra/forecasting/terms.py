@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeGuard
 
@@ -13,7 +13,16 @@ import narwhals.stable.v2 as nw
 from recurra.errors import InputError, UsageError
 from recurra.forecasting.lead_times import LeadTime
 
-__all__ = ["SETTINGS", "ItemTerms", "StockTerms", "fault", "item_terms"]
+__all__ = [
+    "PRODUCTION",
+    "SETTINGS",
+    "ItemTerms",
+    "StockTerms",
+    "check_number",
+    "fault",
+    "item_numbers",
+    "item_terms",
+]
 
 POLICIES = ("periodic", "fixed-quantity", "min-max")
 TARGETS = ("cycle", "fill", "costs")
@@ -33,6 +42,13 @@ SETTINGS: dict[str, tuple[float, bool, str]] = {
     "shortage_cost": (0, True, "Give what a missing unit costs, above 0."),
     "ordering_cost": (0, False, "Give what an order costs however large it is, 0 or more."),
     "shelf_life": (1, False, PERIODS.format(1)),
+}
+# The same for a production plan.
+PRODUCTION: dict[str, tuple[float, bool, str]] = {
+    "capacity_use": (0, True, "Give the units of capacity that a unit takes, above 0."),
+    "production_cost": (0, False, "Give what it costs to produce a unit, 0 or more."),
+    "overtime_cost": (0, False, "Give what a unit of overtime costs, 0 or more."),
+    "change": (0, False, "Give how far the load may move from one period to the next, 0 or more."),
 }
 
 
@@ -99,7 +115,7 @@ class ItemTerms:
 
 def fault(name: str, value: object, policy: str = "periodic", *, whole: bool = False) -> str | None:
     """The way out where a setting does not fit, None where it does; `whole`: units are whole pieces."""
-    least, above, hint = SETTINGS[name]
+    least, above, hint = (SETTINGS | PRODUCTION)[name]
     if name == "review" and policy == "periodic":
         least, hint = 1, PERIODS.format(1)
     if not _is_number(value) or not math.isfinite(value) or value < least or (above and value == least):
@@ -113,6 +129,23 @@ def fault(name: str, value: object, policy: str = "periodic", *, whole: bool = F
     return None
 
 
+def check_number(name: str, value: object) -> None:
+    """Raise UsageError where the value of a setting does not fit."""
+    if hint := fault(name, value):
+        raise UsageError(f"{name} does not fit", value=value, hint=hint)
+
+
+def item_numbers(name: str, common: object, on_hand: object, ids: Sequence[str]) -> list[Any]:
+    """One setting for each of `ids`: the column `name` of a table of the stock, or what holds for all.
+
+    Raises UsageError or InputError where a value does not fit.
+    """
+    if common is not None:
+        check_number(name, common)
+    table = _columns(on_hand, (name,))
+    return [_own(item, table.get(item, {}), "periodic", False).get(name, common) for item in ids]
+
+
 def item_terms(terms: StockTerms, ids: Sequence[str], *, review: int, whole: bool) -> list[ItemTerms]:
     """What holds for each of `ids`: the settings of `terms`, and over them the columns of its table `on_hand`.
 
@@ -120,7 +153,7 @@ def item_terms(terms: StockTerms, ids: Sequence[str], *, review: int, whole: boo
     where a plan asks for something, such as a price, that an item lacks.
     """
     terms.check()
-    table = _columns(terms.on_hand)
+    table = _columns(terms.on_hand, SETTINGS)
     common = {name: getattr(terms, name) for name in SETTINGS}
     common |= {"review": review if terms.review is None else terms.review}
     for name in ("pack_size", "minimum"):
@@ -159,12 +192,12 @@ def _own(item: str, row: Mapping[str, object], policy: str, whole: bool) -> dict
     return own
 
 
-def _columns(on_hand: object) -> dict[str, dict[str, object]]:
+def _columns(on_hand: object, settings: Collection[str]) -> dict[str, dict[str, object]]:
     """The settings in a table of the stock, by item."""
     frame = nw.from_native(on_hand, eager_only=True, pass_through=True)
     if not isinstance(frame, nw.DataFrame) or "unique_id" not in frame.columns:
         return {}
-    names = [name for name in frame.columns if name in SETTINGS]
+    names = [name for name in frame.columns if name in settings]
     rows = frame.select("unique_id", *names).iter_rows(named=True) if names else ()
     return {str(row["unique_id"]): {name: row[name] for name in names} for row in rows}
 

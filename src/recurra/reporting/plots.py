@@ -28,7 +28,7 @@ try:
 except ImportError as error:
     raise MissingExtraError.of("matplotlib", "plot") from error
 
-__all__ = ["bars", "calibration", "curves", "demand", "fan"]
+__all__ = ["bars", "calibration", "curves", "demand", "fan", "load"]
 
 Array = NDArray[Any]
 
@@ -204,6 +204,22 @@ def demand(
     )
     _count_axis(axes.xaxis)
     axes.yaxis.set_visible(False)
+    return _svg(figure)
+
+
+@mpl.rc_context(_SETTINGS)
+def load(dates: Array, loads: Array, capacity: Array, *, size: tuple[float, float] = (10, 2.6)) -> Html:
+    """Draw the load of every period (H,) as bars and its capacity as a line; what exceeds it is orange."""
+    figure, axes = _start(size)
+    places = np.arange(len(dates))
+    within = np.minimum(loads, capacity)
+    axes.bar(places, within, 0.8, color=ACCENT, alpha=0.55, lw=0)
+    axes.bar(places, loads - within, 0.8, bottom=within, color=WARM, alpha=0.9, lw=0)
+    axes.step(places, capacity, where="mid", color=INK, lw=1.0, ls=(0, (4, 3)))
+    shown = np.unique(np.linspace(0, len(dates) - 1, min(len(dates), 8)).round().astype(int))
+    axes.set_xticks(shown, [np.datetime_as_string(np.datetime64(dates[place], "D")) for place in shown])
+    axes.set_ylim(0, max(float(np.max(loads)), float(np.max(capacity)), 1e-9) * 1.08)
+    _count_axis(axes.yaxis)
     return _svg(figure)
 
 
