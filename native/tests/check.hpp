@@ -111,7 +111,7 @@ class Tally {
     template <typename Number>
     void same(const char* what, const Guarded<Number>& one, const Guarded<Number>& other) {
         if (std::memcmp(one.data(), other.data(), std::size_t(one.count()) * sizeof(Number)))
-            fail("%s: another count of threads gave other bits", what);
+            fail("%s: other bits", what);
     }
 
     template <typename... Values>
@@ -146,6 +146,7 @@ class Tally {
 bool check_scan(const recurra::Kernels& kernels, long cases, Draw& draw);
 bool check_dense(const recurra::Kernels& kernels, long cases, Draw& draw);
 bool check_sampler(const recurra::Kernels& kernels, long cases, Draw& draw);
+bool check_product(const recurra::Kernels& kernels, long cases, Draw& draw);
 bool check_simd(const recurra::Kernels& kernels);
 bool check_threads(long teams);
 
