@@ -17,6 +17,7 @@ void weigh(const float* logits, long n, float most, double scale, int64_t* weigh
 void product(const Product&, long first_panel, long last_panel);
 void quantize(const float* x, long in, Format, void* room);
 void embed(const Matrix&, long row, float* y);
+void loop(const Instruction&, float* out, const float* const* in);
 template <typename Number>
 void scan(const Scan<Number>&, bool backward);
 extern template void scan(const Scan<float>&, bool);
@@ -29,6 +30,6 @@ const Kernels table = {NAME(RECURRA_VARIANT), W,
                        &steps_forward,        &steps_backward,
                        &weigh,
                        &product,              &quantize,
-                       &embed};
+                       &embed,                &loop};
 
 }  // namespace recurra::RECURRA_VARIANT

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "engine/instruction.hpp"
 #include "engine/weights.hpp"
 
 namespace recurra {
@@ -131,6 +132,7 @@ struct Kernels {
     void (*product)(const Product&, long first_panel, long last_panel);  // the panels first … last - 1
     void (*quantize)(const float* x, long in, Format, void* room);  // quantized_bytes; NaN or infinity in x makes every y NaN
     void (*embed)(const Matrix&, long row, float* y);               // that output's `in` weights
+    void (*loop)(const Instruction&, float* out, const float* const* in);  // neither `linear`, `embed` nor `attend`
 };
 
 // The variant in use: the best that this processor runs, or the one that the environment variable RECURRA_SIMD names.

@@ -14,6 +14,7 @@ using namespace nb::literals;
 
 void bind_dense(nb::module_&);
 void bind_diagonal(nb::module_&);
+void bind_engine(nb::module_&);
 void bind_product(nb::module_&);
 void bind_sampler(nb::module_&);
 void bind_steps(nb::module_&);
@@ -41,6 +42,7 @@ NB_MODULE(_native, module) {
     module.def("openmp", &recurra::has_openmp, "Whether it can use more than one thread.");
     bind_dense(module);
     bind_diagonal(module);
+    bind_engine(module);
     bind_product(module);
     bind_sampler(module);
     bind_steps(module);

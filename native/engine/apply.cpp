@@ -1,0 +1,8 @@
+// The streaming engine's other instructions, by themselves so that compilers work on both at once.
+#include "engine/apply.hpp"
+
+namespace recurra::RECURRA_VARIANT {
+
+void loop(const Instruction& instruction, float* out, const float* const* in) { apply(instruction, out, in); }
+
+}  // namespace recurra::RECURRA_VARIANT
