@@ -12,3 +12,7 @@ product: Any
 embed: Any
 Dense: Any
 dense: Any
+
+# The streaming engine (src/recurra/streaming/run.py).
+Engine: Any
+INSTRUCTION: int

@@ -11,7 +11,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from recurra.ops import native
+from recurra import native
 
 needs_extension = pytest.mark.skipif(not native.available(), reason="the extension was not built")
 VARIANTS: list[str] = native.extension().variants() if native.available() else []

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from recurra.ops import native, workspace
+from recurra import native
+from recurra.ops import workspace
 from recurra.ops.dense import cpu, reference
 from recurra.ops.dense.order import in_order
 from recurra.ops.dense.reference import GRUWeights, LSTMWeights, RNNWeights

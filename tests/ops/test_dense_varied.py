@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from scans import VARIANTS, needs_extension, using
 from torch import Tensor
 
-from recurra import ops
+from recurra import native, ops
 from recurra.cells import SLSTM
-from recurra.ops import native
 from recurra.ops.dense import reference, slstm, varied
 from recurra.ops.dense.masks import Masks
 from recurra.ops.dense.order import in_order

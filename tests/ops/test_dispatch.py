@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from recurra import ops
-from recurra.ops import native, ragged
+from recurra import native, ops
+from recurra.ops import ragged
 from recurra.ops.diagonal import cpu
 
 

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from recurra.ops import native, product, ragged
+from recurra import native
+from recurra.ops import product, ragged
 from recurra.ops.dense import aten as dense_aten
 from recurra.ops.dense import cpu as dense_cpu
 from recurra.ops.dense import opaque

@@ -21,9 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 from safetensors import numpy as tensors
 
+from recurra import native
 from recurra.decoding import Sampling
 from recurra.errors import InputError, ModelError, UsageError
-from recurra.ops import native
 from recurra.streaming.packed import Packed
 from recurra.streaming.weights import FORMATS
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from recurra.ops import native, ragged, workspace
+from recurra import native
+from recurra.ops import ragged, workspace
 from recurra.ops.dense import aten, reference
 from recurra.ops.dense.packed import Order
 from recurra.ops.dense.reference import GRUWeights, LSTMWeights, RNNWeights

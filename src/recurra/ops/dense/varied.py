@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from recurra.ops import native, ragged, workspace
+from recurra import native
+from recurra.ops import ragged, workspace
 from recurra.ops.dense import described
 from recurra.ops.dense.described import Inputs, Layer, by_definition, gates_of, heads_of
 from recurra.ops.dense.packed import Order

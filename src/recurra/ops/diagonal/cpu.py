@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recurra.ops import native, ragged, workspace
+from recurra import native
+from recurra.ops import ragged, workspace
 from recurra.ops.diagonal import reference
 from recurra.ops.diagonal.reference import GATES, complex_product, held
 from recurra.ops.modes import mapped
