@@ -166,7 +166,7 @@ def main() -> None:
         warmup=100,
         clip=0.5,
         average=0.995,
-        evaluate_every=max(1, steps // 4),
+        evaluate_every=max(1, steps // 2),
         max_seconds=options.seconds,
     )
     network = network_of(len(words), options.units, options.dropout)

@@ -127,10 +127,10 @@ def test_gradients_reach_all_parameters_and_the_memory(input_feeding: bool, toke
     torch.autograd.gradcheck(loss, [encoded, *network.parameters()], fast_mode=True)
 
 
+@pytest.mark.parametrize("rate", ["input_dropout", "output_dropout", "dropout"])
 @feeding
-def test_a_seed_decides_all_masks(input_feeding: bool, tokens: Tensor) -> None:
-    rates = {"input_dropout": 0.3, "output_dropout": 0.3, "dropout": 0.3}
-    network, targets = decoder(input_feeding, **rates), torch.randint(V, (B, T))
+def test_a_seed_decides_all_masks(input_feeding: bool, rate: str, tokens: Tensor) -> None:
+    network, targets = decoder(input_feeding, **{rate: 0.5}), torch.randint(V, (B, T))
     memory, before = memory_of(network), torch.get_rng_state()
 
     def drawn(seed: int) -> Tensor:

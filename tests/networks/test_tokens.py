@@ -32,9 +32,14 @@ def network_of(head: str = "tied", word_dropout: float = 0.0, **options: Any) ->
     return TokenNetwork(embedding, recurrent, heads[head](), **options).double()
 
 
-def awd() -> TokenNetwork:
-    rates = {"dropout": 0.25, "variational": True, "weight_drop": 0.5, "word_dropout": 0.1}
-    return network_of(input_dropout=0.4, output_dropout=0.4, **rates)
+AWD: dict[str, Any] = {
+    "dropout": 0.25,
+    "variational": True,
+    "weight_drop": 0.5,
+    "word_dropout": 0.1,
+    "input_dropout": 0.4,
+    "output_dropout": 0.4,
+}
 
 
 def assert_same(found: Any, wanted: Any) -> None:
@@ -115,8 +120,12 @@ def test_regularization_adds_to_the_loss_in_training(lengths: Tensor | None, tok
     torch.testing.assert_close(trained, plain + 2 * activation + 3 * temporal)
 
 
-def test_a_seed_decides_all_masks(tokens: Tensor) -> None:
-    network, targets = awd(), torch.randint(V, (B, T))
+RATES = ["input_dropout", "output_dropout", "word_dropout", "dropout", "weight_drop"]
+
+
+@pytest.mark.parametrize("rate", [{rate: 0.5} for rate in RATES] + [AWD], ids=[*RATES, "all"])
+def test_a_seed_decides_all_masks(rate: dict[str, Any], tokens: Tensor) -> None:
+    network, targets = network_of(**rate), torch.randint(V, (B, T))
     before = torch.get_rng_state()
     one, two, three = (
         network.loss(tokens, targets, generator=torch.Generator().manual_seed(seed))[0] for seed in (1, 1, 2)
