@@ -34,7 +34,7 @@ bool check_weigh(const recurra::Kernels& kernels, long cases, Draw& draw) {
         for (long j = 0; j < n; ++j)
             if (std::fabs(double(got[j]) - want[std::size_t(j)]) > 1.0)
                 tally.fail("weight %ld is %ld, not %.1f", j, long(got[j]), want[std::size_t(j)]);
-        if (got.touched()) tally.fail("written outside of the array");
+        if (got.touched()) tally.fail("%s: written outside of the array", "weights");
     }
     std::vector<float> logits(10000);
     std::vector<std::int64_t> weights(10000);
@@ -138,10 +138,10 @@ bool check_choose(const recurra::Kernels& kernels, long cases, Draw& draw) {
         const long got = choose();
         const long want = plain(kernels, settings, {logits.data(), logits.data() + n}, mask, history, same);
         if (got != want) tally.fail("token %ld, not %ld", got, want);
-        if (random.count != same.count) tally.fail("another count of numbers");
+        if (random.count != same.count) tally.fail("%ld numbers, not %ld", long(random.count), long(same.count));
         settings.banned.push_back(n);
-        if (!recurra::check(settings, n)) tally.fail("a token outside of the vocabulary was let in");
-        if (choose() >= n) tally.fail("a token outside of the vocabulary came");
+        if (!recurra::check(settings, n)) tally.fail("token %ld was let in", n);
+        if (choose() >= n) tally.fail("token %ld or another outside of the vocabulary came", n);
     }
     return tally.done();
 }

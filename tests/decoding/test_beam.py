@@ -182,6 +182,20 @@ def test_stopping_early_saves_steps_and_finds_what_ends_first() -> None:
     assert max(steps) == 4
 
 
+def test_without_stopping_early_a_long_sequence_may_win_by_its_length_alone() -> None:
+    def model(tokens: tuple[int, ...]) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return np.log([0.6, 0.4] if len(tokens) == 1 else [float(len(tokens) == 6), 1.0])
+
+    options: dict[str, Any] = {"end": END, "max_length": 5, "alpha": 1.0}
+    (stopped,) = beam_search(Prefixes(model), [1], **options)
+    (best,) = beam_search(Prefixes(model), [1], early_stop=False, **options)
+    assert stopped[0].tokens == ()
+    assert best[0].tokens == (1, 1, 1, 1, 1)
+    assert best[0].score == pytest.approx(np.log(0.4) / (11 / 6))
+    assert best[0].score > stopped[0].score == pytest.approx(np.log(0.6))
+
+
 def test_what_has_probability_0_is_not_found() -> None:
     def never_ends(tokens: tuple[int, ...]) -> np.ndarray:
         return np.array([-np.inf, 0.0, -np.inf])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import itertools
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recurra.decoding import Random, Sampling, choose, unpack
@@ -46,7 +47,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
         logits = np.array(draw(st.lists(FLOATS, min_size=count, max_size=count)))
     some = st.lists(tokens, max_size=4)
     forced = draw(some)
-    settings = Sampling(
+    sampling = Sampling(
         temperature=draw(st.one_of(st.just(0.0), st.just(1.0), st.floats(1e-3, 1e3))),
         top_k=draw(st.one_of(st.just(0), st.integers(0, count + 1))),
         top_p=draw(st.one_of(st.just(1.0), st.floats(0, 1, exclude_min=True))),
@@ -62,7 +63,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
         mask = np.random.default_rng(mask).random(count) < share if mask >= 0 else np.zeros(count, bool)
     return {
         "logits": logits.astype(np.float32),
-        "sampling": settings,
+        "sampling": sampling,
         "history": draw(st.lists(tokens, max_size=12)),
         "random": Random(draw(st.integers(0, 2**64 - 1)), draw(st.integers(0, 9))),
         "allowed": mask,
@@ -70,12 +71,11 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def native_settings(sampling: Sampling) -> Any:
-    settings = native.Settings()
-    for name in Sampling.__dataclass_fields__:
-        setattr(
-            settings, name, getattr(sampling, name) or 0 if name == "max_tokens" else getattr(sampling, name)
-        )
-    return settings
+    made = native.Settings()
+    for field in dataclasses.fields(Sampling):
+        value = getattr(sampling, field.name)
+        setattr(made, field.name, 0 if value is None else value)
+    return made
 
 
 def native_choose(
@@ -110,6 +110,7 @@ def count_tokens(draws: int, logits: Any, sampling: Sampling, **others: Any) -> 
 
 
 @needs_extension
+@settings(max_examples=200)
 @given(cases())
 def test_cpp_takes_the_token_of_the_definition(case: dict[str, Any]) -> None:
     assert native_choose(**case) == plain_choose(**case)
@@ -204,6 +205,20 @@ def test_banned_and_masked_tokens_never_come(logits: list[float], seed: int, dat
                 choose(logits, sampling, [], Random(seed), mask)
 
 
+class Given(Random):
+    """A random number that is chosen: at the ends of the range."""
+
+    def next(self) -> float:
+        return self.seed / 2**53
+
+
+def test_the_least_and_the_greatest_number_take_the_first_and_the_last_token_that_may_come() -> None:
+    sampling = Sampling(banned=[0, 4], min_p=0.5)
+    logits = [9.0, 1.0, 1.2, 1.1, 9.0]
+    assert choose(logits, sampling, [], Given(0)) == 1
+    assert choose(logits, sampling, [], Given(2**53 - 1)) == 3
+
+
 def test_forced_tokens_come_first_and_take_a_number_each() -> None:
     random = Random(5)
     sampling = Sampling(forced=[2, 0, 2], temperature=0.0)
@@ -224,7 +239,7 @@ def test_the_repetition_penalty_counts_each_earlier_token_once_within_its_window
     assert greedy(sampling=Sampling(**penalty), history=[]) == 0
     assert greedy(sampling=Sampling(**penalty), history=[0]) == 1  # 2 / 1.5 is less than 1.5
     assert greedy(sampling=Sampling(**penalty), history=[0, 1, 1, 1]) == 0
-    assert greedy(sampling=Sampling(**penalty, repetition_window=1), history=[0, 1]) == 0
+    assert greedy(sampling=Sampling(**penalty, repetition_window=1), history=[0, 2]) == 0
     assert greedy(sampling=Sampling(**penalty, repetition_window=2), history=[0, 3]) == 1
     banned = Sampling(**penalty, banned=[0, 1])
     assert greedy(sampling=banned, history=[2]) == 3  # -1 · 1.5 is less than -1.2
@@ -259,8 +274,8 @@ def test_what_ends_a_sequence() -> None:
     assert sampling.ends(2, 5)
     assert not Sampling().ends(3, 10**9)
     if native is not None:
-        settings = native_settings(sampling)
-        ended = [native.ends(settings, t, native.Random(0, n)) for t, n in [(3, 1), (2, 4), (2, 5)]]
+        made = native_settings(sampling)
+        ended = [native.ends(made, t, native.Random(0, n)) for t, n in [(3, 1), (2, 4), (2, 5)]]
         assert ended == [True, False, True]
         assert not native.ends(native_settings(Sampling()), 3, native.Random(0, 10**9))
 
@@ -318,11 +333,11 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, Any], words: str) ->
     with pytest.raises(UsageError, match=words):
         Sampling(**wrong)
     if native is not None:
-        settings = native.Settings()
-        assert settings.check(10) is None
+        made = native.Settings()
+        assert made.check(10) is None
         for name, value in wrong.items():
-            setattr(settings, name, value)
-        assert settings.check(10)
+            setattr(made, name, value)
+        assert made.check(10)
 
 
 @pytest.mark.parametrize("wrong", [{"top_k": 1.5}, {"top_p": "0.9"}, {"stop": ["a"]}, {"max_tokens": 0}])

@@ -67,6 +67,16 @@ def test_nothing_comes_after_a_stop_string() -> None:
     assert stream.push("three") + stream.flush() == ""
 
 
+@pytest.mark.parametrize("stop", ["END", "E!"])
+def test_it_stops_with_the_last_character_of_a_stop_string(stop: str) -> None:
+    stream = StopStrings(["END", "E!"])
+    assert [(stream.push(each), stream.stopped) for each in "a" + stop[:-1]] == [
+        ("a", False),
+        *[("", False)] * (len(stop) - 1),
+    ]
+    assert (stream.push(stop[-1]), stream.stopped) == ("", True)
+
+
 def test_without_stop_strings_nothing_is_held_back() -> None:
     assert StopStrings([]).push("text") == "text"
 
