@@ -14,7 +14,7 @@ import polars as pl
 
 from recurra.errors import InputError
 from recurra.forecasting.invoices import net_cancellations
-from recurra.forecasting.lines import Source, sales_lines
+from recurra.forecasting.lines import Place, Reading, sales_lines
 from recurra.sources.table import read_table
 
 SOURCE = "https://doi.org/10.24432/C5CG6D"
@@ -43,7 +43,7 @@ def article_lines(path: Path | None = None) -> tuple[pl.DataFrame, list[str]]:
     the first has already are left out. Stock codes are written in capitals throughout.
     """
     path = path or raw_file()
-    lines, _, _ = sales_lines(read_table(path), None, None, Source(path, 1))
+    lines, _, _ = sales_lines(read_table(path), Reading(), Place(path, 1))
     lines = lines.with_columns(pl.col("unique_id").str.to_uppercase())
     seam = lines.select((pl.col("ds").diff() < pl.duration(days=-1)).fill_null(False).arg_true())["ds"]
     once = lines

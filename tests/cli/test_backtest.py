@@ -18,7 +18,7 @@ def test_the_document(run: Any, shop: Path) -> None:
     answer = run("backtest", "sales.csv", *QUICK, "--json")
     assert answer.err == ""
     document = answer.document
-    assert document.keys() == {"notes", "horizon", "origins", "scores"}
+    assert document.keys() == {"notes", "horizon", "origins", "scores", "replay"}
     assert (document["horizon"], document["origins"]) == (5, 3)
     for score in document["scores"]:
         assert isinstance(score.pop("name"), str)
@@ -37,3 +37,13 @@ def test_a_history_that_is_too_short(run: Any, shop: Path) -> None:
     answer = run("backtest", "sales.csv", *QUICK, "--origins", 20)
     assert answer.code == 2
     assert "needs more than 105 periods of history, there are 40. Use at most 6 origins." in answer.err
+
+
+def test_order_plans_replayed(run: Any, shop: Path) -> None:
+    answer = run("backtest", "sales.csv", *QUICK, "--lead-time", 1, "--review", 2, "--lost-sales")
+    assert answer.code == 0, answer.err
+    assert "Stock in a replay of 15 periods" in answer.out
+    assert "moving average + z·σ·√L" in answer.out
+    refused = run("backtest", "sales.csv", *QUICK, "--lost-sales")
+    assert refused.code == 2
+    assert "--lost-sales is for a replay of order plans. Add --lead-time." in refused.err

@@ -134,6 +134,7 @@ def forecast(
         )
         if delivery.backtest is not None:
             _scores(console, delivery.backtest)
+            _replay(console, delivery.backtest)
         for path in delivery.files:
             console.say(f"Wrote {path}")
         interrupted = interrupted or delivery.interrupted
@@ -147,6 +148,10 @@ def backtest(
     file: o.SalesFile = None,
     horizon: o.Horizon = HORIZON,
     origins: Annotated[int, typer.Option(min=1, help="How many horizons to go back.")] = 3,
+    lead_time: stock.WholeLeadTime = None,
+    review: stock.Review = None,
+    service_level: stock.ServiceLevel = 0.95,
+    lost_sales: stock.LostSales = False,
     database: o.Database = None,
     query: o.Query = None,
     sheet: o.Sheet = None,
@@ -171,11 +176,13 @@ def backtest(
     with o.verb(as_json) as console:
         from recurra.forecasting.backtest import backtest as run
 
+        replay = stock.asked_replay(context)
         forecaster = _untrained(context)
         panel = forecaster.read(_source(context))
         _notes(console, panel.notes)
-        result = run(forecaster, panel, origins=origins, max_seconds=max_seconds)
+        result = run(forecaster, panel, origins=origins, max_seconds=max_seconds, **replay)
         _scores(console, result)
+        _replay(console, result)
         console.result(result.as_dict())
 
 
@@ -302,5 +309,30 @@ def _scores(console: Console, result: Backtest) -> None:
                 None if s.seconds is None else f"{s.seconds:.1f}",
             ]
             for s in result.scores
+        ],
+    )
+
+
+def _replay(console: Console, result: Backtest) -> None:
+    if result.replay is None:
+        return
+    replay = result.replay
+    console.table(
+        f"Stock in a replay of {replay.periods} periods, asked for {replay.service_level:.4g} of the cycles",
+        ["rule", "fill rate", "cycles without a gap", "average stock", "stock at 95%", "at 98%"],
+        [
+            [
+                row["name"],
+                f"{row['fill_rate']:.1%}",
+                f"{row['cycle_service']:.1%}",
+                round(row["stock"], 1),
+                *(
+                    round(row[f"stock_at_fill_{rate}"], 1)
+                    if math.isfinite(row[f"stock_at_fill_{rate}"])
+                    else None
+                    for rate in ("0.95", "0.98")
+                ),
+            ]
+            for row in replay.rows()
         ],
     )

@@ -19,6 +19,7 @@ __all__ = [
     "HoldingCost",
     "LeadTime",
     "LeadTimeDeviation",
+    "LostSales",
     "Minimum",
     "OnHand",
     "OrderingCost",
@@ -33,8 +34,10 @@ __all__ = [
     "ShelfLife",
     "ShortageCost",
     "Target",
+    "WholeLeadTime",
     "asked",
     "asked_production",
+    "asked_replay",
 ]
 
 PLAN = "The order plan"
@@ -127,6 +130,21 @@ Change = Annotated[
     _making("How far the load may move between periods.", min=0, show_default="no limit"),
 ]
 
+WholeLeadTime = Annotated[
+    int | None,
+    _option(
+        "Periods from an order to its arrival; replays order plans.", min=0, show_default="none, no replay"
+    ),
+]
+LostSales = Annotated[
+    bool,
+    typer.Option(
+        "--lost-sales",
+        help="In the replay, what is not there is not delivered later.",
+        rich_help_panel=PLAN,
+    ),
+]
+
 
 def asked(context: typer.Context) -> dict[str, Any] | None:
     """What an order plan is asked for, as arguments of Forecaster.plan_stock; None where none is."""
@@ -147,6 +165,15 @@ def asked_production(context: typer.Context) -> dict[str, Any] | None:
         return None
     found = {name: given[name] for name in ("capacity", *PRODUCTION, *SHARED) if name != "on_hand"}
     return found | {"holding_cost": 1.0 if found["holding_cost"] is None else found["holding_cost"]}
+
+
+def asked_replay(context: typer.Context) -> dict[str, Any]:
+    """What a replay is asked for, as arguments of backtest; nothing where none is."""
+    names = ("review", "service_level", "lost_sales")
+    if context.params["lead_time"] is None:
+        _refuse_unused(context, names, "a replay of order plans", "--lead-time")
+        return {}
+    return {name: context.params[name] for name in ("lead_time", *names)}
 
 
 def _refuse_unused(context: typer.Context, names: Iterable[str], what: str, way_out: str) -> None:

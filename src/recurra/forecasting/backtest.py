@@ -28,6 +28,8 @@ from recurra.forecasting.metrics import (
     rmsse,
     weighted_quantile_loss,
 )
+from recurra.forecasting.stock import default_review
+from recurra.forecasting.stock_backtest import Replay, check_replay, replay_stock
 
 __all__ = ["Backtest", "Score", "Window", "backtest"]
 
@@ -64,7 +66,7 @@ class Backtest:
     """The scores of the model, first, and of the baselines over `origins` windows of `horizon` periods.
 
     `window` is the model's last one, `calibration` over all of them, at the levels of QUANTILES; `model` is the one
-    that was tested, trained on what came before the first origin.
+    that was tested, trained on what came before the first origin; `replay` what its order plans would have led to.
     """
 
     scores: Sequence[Score]
@@ -73,6 +75,7 @@ class Backtest:
     calibration: Calibration | None = None
     window: Window | None = None
     model: Forecaster | None = None
+    replay: Replay | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The scores as plain values, for `--json`; a score that is not defined is None."""
@@ -80,11 +83,21 @@ class Backtest:
             {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in vars(score).items()}
             for score in self.scores
         ]
-        return {"horizon": self.horizon, "origins": self.origins, "scores": scores}
+        rows = None if self.replay is None else self.replay.rows()
+        played = rows and [{k: None if v != v else v for k, v in row.items()} for row in rows]
+        return {"horizon": self.horizon, "origins": self.origins, "scores": scores, "replay": played}
 
 
 def backtest(
-    forecaster: Forecaster, frame: Any, *, origins: int = 1, max_seconds: float | None = None
+    forecaster: Forecaster,
+    frame: Any,
+    *,
+    origins: int = 1,
+    lead_time: int | None = None,
+    review: int | None = None,
+    service_level: float = 0.95,
+    lost_sales: bool = False,
+    max_seconds: float | None = None,
 ) -> Backtest:
     """Forecast the last `origins` horizons of a frame, a file or a Panel as if they had not happened yet.
 
@@ -92,6 +105,10 @@ def backtest(
     origin to origin; its weights never see what it is scored on. Series that had not begun at an origin are left
     out there. The baselines are seasonal naive and the quantiles of the last 8 values of the same season phase
     (for daily data: same weekdays).
+
+    With a `lead_time` (and a `review`, as for `plan_stock`) the demand from the first origin on is also played against
+    order plans for `service_level`, made anew at every review, beside two usual rules: `stock_backtest.replay_stock`.
+    With `lost_sales`, what is not there is not delivered later.
 
     Ctrl-C ends it with KeyboardInterrupt. Raises UsageError where the history is too short, InputError for data that
     cannot be used.
@@ -109,6 +126,9 @@ def backtest(
             f"history, there are {length}",
             hint=f"Use at most {most} origin{'s' if most > 1 else ''}." if most else "Use a shorter horizon.",
         )
+    review = default_review(panel.frequency) if review is None else review
+    if lead_time is not None:
+        check_replay(lead_time, review, horizon=horizon, periods=length - start)
     before = panel.until(start)
     began = time.monotonic()
     model = Forecaster(**forecaster.get_params(deep=False)).fit(before, max_seconds=max_seconds)
@@ -129,6 +149,17 @@ def backtest(
     def ask_phases(past: Panel) -> tuple[Array, Array]:
         return same_season_quantiles(past.values, past.first, horizon, past.frequency.season, QUANTILES)
 
+    replay = None
+    if lead_time is not None:
+        replay = replay_stock(
+            model,
+            panel,
+            start,
+            lead_time=lead_time,
+            review=review,
+            service_level=service_level,
+            lost=lost_sales,
+        )
     score, windows = _score(_model_name(model), panel, ends, horizon, ask_model, trained)
     phases = "last 8 same weekdays" if panel.frequency.name == "daily" else "last 8 of the same phase"
     return Backtest(
@@ -142,6 +173,7 @@ def backtest(
         calibration=calibration(*_joined(windows), QUANTILES),
         window=windows[-1],
         model=model,
+        replay=replay,
     )
 
 

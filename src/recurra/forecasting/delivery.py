@@ -171,7 +171,8 @@ def deliver(
             f"Training once more, without the last {forecaster.horizon} periods, to test the forecast on them."
         )
         try:
-            result = backtest(forecaster, panel, max_seconds=max_seconds)
+            replayed = {} if terms is None else _replayed(terms, panel, forecaster.horizon)
+            result = backtest(forecaster, panel, max_seconds=max_seconds, **replayed)
         except KeyboardInterrupt:
             interrupted = True
             say("The backtest was interrupted and is left out.")
@@ -196,6 +197,15 @@ def deliver(
         files = _write(out, table, content)
     facts = plain_facts(forecaster)
     return Delivery(panel, forecast, table, plan, made, result, tuple(files), facts, interrupted)
+
+
+def _replayed(terms: StockTerms, panel: Panel, horizon: int) -> dict[str, Any]:
+    """What of the terms can be played over one horizon: certain times, a level for a cycle service; or nothing."""
+    lead_time, review = terms.lead_time, terms.review or default_review(panel.frequency)
+    certain = isinstance(lead_time, int | float) and float(lead_time).is_integer() and not terms.lead_time_sd
+    if not certain or terms.policy != "periodic" or int(lead_time) + 2 * review > horizon:
+        return {}
+    return {"lead_time": int(lead_time), "review": review, "service_level": terms.service_level}
 
 
 def plain_facts(forecaster: Forecaster) -> dict[str, object]:

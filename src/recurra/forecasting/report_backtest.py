@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from recurra.forecasting.backtest import INTERVAL, Backtest, Score, Window
 from recurra.forecasting.data import Panel
 from recurra.forecasting.metrics import Calibration
+from recurra.forecasting.stock_backtest import FILL_RATES, Replay
 from recurra.forecasting.wording import day, periods, plural
 from recurra.reporting import page, plots
 from recurra.reporting.page import Fact, Html, element, number, paragraph, percent
@@ -65,6 +66,8 @@ def body(backtest: Backtest, panel: Panel, levels: Sequence[float]) -> Html:
         "numbers. Bias is what was forecast too much (+) or too little (−) in all."
     )
     blocks.append(element("p", explained, class_="quiet"))
+    if backtest.replay is not None:
+        blocks.append(_replay(backtest.replay, panel))
     if backtest.window is not None:
         blocks.append(_example(backtest.window, panel, levels))
     return page.join(blocks)
@@ -145,6 +148,37 @@ def _scores(backtest: Backtest) -> Html:
         for score in backtest.scores
     )
     return page.table(columns, rows, mark=0)
+
+
+def _replay(replay: Replay, panel: Panel) -> Html:
+    """What the order plan would have led to, beside the usual rules."""
+    span, review, lead = (
+        periods(panel.frequency, count) for count in (replay.periods, replay.review, replay.lead_time)
+    )
+    text = (
+        f"The orders of {span} played again with what was really sold: filled up every {review}, {lead} to arrive, "
+        f"for a service level of {percent(replay.service_level)}. What was not there was "
+        f"{'lost' if replay.lost else 'delivered late'}. The last two columns compare like with like: the stock that "
+        "each rule needs, at whatever service level, to deliver that share from the shelf."
+    )
+    columns = ("Rule", "From the shelf", "Cycles without a gap", "Stock on average")
+    rates = [f"{percent(rate)}" for rate in FILL_RATES]
+    rows = (
+        [
+            row["name"],
+            percent(row["fill_rate"]),
+            percent(row["cycle_service"]),
+            number(row["stock"]),
+            *(_amount(row[f"stock_at_fill_{rate:g}"]) for rate in FILL_RATES),
+        ]
+        for row in replay.rows()
+    )
+    table = page.table((*columns, *(f"Stock at {rate}" for rate in rates)), rows, mark=0)
+    return page.join([element("h3", "What the orders would have led to"), paragraph(text), table])
+
+
+def _amount(value: float) -> str:
+    return number(value) if math.isfinite(value) else "–"
 
 
 def _decimals(value: float) -> str:
