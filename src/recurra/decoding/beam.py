@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recurra.decoding.checks import check_whole
 from recurra.errors import InputError, UsageError
 
 __all__ = ["Hypothesis", "Step", "beam_search"]
@@ -86,11 +87,11 @@ def beam_search(
     tokens = np.array(start, dtype=np.int64)
     if tokens.ndim != 1:
         raise UsageError("start must have one token for each sentence", value=tokens.shape)
-    _whole("width", width, 1)
-    _whole("n_best", n_best, 1)
-    _whole("min_length", min_length, 0)
+    check_whole("width", width, 1)
+    check_whole("n_best", n_best, 1)
+    check_whole("min_length", min_length, 0)
     for token in (end, *banned):
-        _whole("the end and every banned token", token, 0)
+        check_whole("the end and every banned token", token, 0)
     if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0 <= alpha < np.inf:
         raise UsageError("alpha must be a number, 0 or more", value=alpha)
     if end in banned:
@@ -101,7 +102,7 @@ def beam_search(
             f"max_length must be one number or {len(tokens)}, one a sentence", value=len(lengths)
         )
     for length in lengths:
-        _whole("max_length", length, max(1, min_length))
+        check_whole("max_length", length, max(1, min_length))
 
     settings = _Settings(end, width, n_best, min_length, float(alpha), tuple(banned), early_stop)
     beams = [_Beam(settings, int(length)) for length in lengths]
@@ -180,8 +181,3 @@ def _checked(given: Any, rows: int, largest_token: int) -> NDArray[np.float64]:
         hint = "The network's weights or its state are damaged."
         raise InputError("the network's log-probabilities are not numbers (NaN)", hint=hint)
     return log
-
-
-def _whole(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
-        raise UsageError(f"{name} must be a whole number, {least} or more", value=value)

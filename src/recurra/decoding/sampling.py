@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recurra.decoding.checks import check_whole
 from recurra.decoding.mask import unpack
 from recurra.decoding.random import Random
 from recurra.errors import InputError, UsageError
@@ -77,17 +77,17 @@ class Sampling:
             _number(
                 "temperature", self.temperature, 1e-3, 1e3, "0, which is greedy, or a number 0.001 … 1000"
             )
-        _whole("top_k", self.top_k, 0)
+        check_whole("top_k", self.top_k, 0)
         _number("top_p", self.top_p, math.ulp(0.0), 1.0, "a number above 0, at most 1")
         _number("min_p", self.min_p, 0.0, 1.0, "a number 0 … 1")
         _number("repetition_penalty", self.repetition_penalty, 1.0, 1e3, "a number 1 … 1000")
-        _whole("repetition_window", self.repetition_window, 0)
+        check_whole("repetition_window", self.repetition_window, 0)
         if self.max_tokens is not None:
-            _whole("max_tokens", self.max_tokens, 1)
+            check_whole("max_tokens", self.max_tokens, 1)
         for name in ("banned", "forced", "stop"):
             tokens = tuple(getattr(self, name))
             for token in tokens:
-                _whole(f"every token in {name}", token, 0)
+                check_whole(f"every token in {name}", token, 0)
             object.__setattr__(self, name, tuple(int(token) for token in tokens))
         if both := set(self.banned) & set(self.forced):
             raise UsageError(
@@ -173,11 +173,6 @@ def _inside(what: str, tokens: Sequence[int], vocabulary: int) -> None:
     for token in tokens:
         if not 0 <= token < vocabulary:
             raise UsageError(f"{what} must be in the vocabulary, 0 … {vocabulary - 1}", value=token)
-
-
-def _whole(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) < 2**63:
-        raise UsageError(f"{name} must be a whole number, {least} or more", value=value)
 
 
 def _number(name: str, value: object, least: float, most: float, words: str) -> None:
