@@ -191,7 +191,7 @@ def main() -> None:
         f"{parameters:,} parameters, {outcome.steps:,} of {steps:,} steps, {read / len(tokens):.2f} epochs, "
         f"{outcome.seconds:.0f} s ({read / outcome.seconds:,.0f} words/s), stopped by {outcome.stopped}"
     )
-    print(f"validation perplexity {perplexity(network, exam):.1f}")
+    print(f"validation perplexity {math.exp(outcome.best_loss or math.nan):.1f}")
 
 
 if __name__ == "__main__":

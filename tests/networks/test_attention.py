@@ -131,6 +131,15 @@ def test_it_is_one_operator_in_a_program_without_gradients(
     torch.testing.assert_close(program(asked, memory), wanted)
 
 
+def test_making_the_memory_is_traced(query: Tensor, encoded: Tensor) -> None:
+    module = attention().eval()
+    program = make_fx(lambda x, n: tuple(module.memory(x, n)))(
+        torch.randn_like(encoded), torch.tensor([1, 2, 3])
+    )
+    for found, wanted in zip(program(encoded, LENGTHS), module.memory(encoded, LENGTHS), strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
 def test_the_operator_keeps_torchs_rules(query: Tensor, encoded: Tensor) -> None:
     arguments = (query, encoded[..., :4].contiguous(), encoded.contiguous(), LENGTHS, 2)
     torch.library.opcheck(torch.ops.recurra.attend.default, arguments)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from recurra.ops.modes import traced
+
 __all__ = ["check", "fill", "reverse", "valid"]
 
 
@@ -22,7 +24,7 @@ def check(lengths: Tensor | None, x: Tensor) -> Tensor | None:
             f"lengths must have shape {tuple(x.shape[:1])}, one for each row, not {tuple(lengths.shape)}"
         )
     # A traced program cannot look at values, nor can vmap.
-    hidden = torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(lengths)
+    hidden = traced() or torch._C._functorch.is_functorch_wrapped_tensor(lengths)
     if not hidden and ((lengths < 0) | (lengths > x.shape[1])).any():
         raise ValueError(f"lengths must lie in 0 … {x.shape[1]} (the steps of x), not {lengths.tolist()}")
     return lengths.to(x.device, torch.int64)
