@@ -1,4 +1,4 @@
-// float16 numbers in memory, and the upper halves of float32 numbers, read as float32.
+// float16 numbers in memory, read as float32.
 #pragma once
 
 #include "simd.hpp"
@@ -33,18 +33,6 @@ RECURRA_INLINE Vec widen(const uint16_t* from) {
 RECURRA_INLINE float widen(uint16_t half) {
     uint16_t some[W] = {half};
     return widen(some)[0];
-}
-
-RECURRA_INLINE Vec load_upper_halves(const uint16_t* from) {
-    typedef uint16_t Halves __attribute__((vector_size(W * 2), aligned(2), may_alias));
-    return reinterpret_cast<Vec>(__builtin_convertvector(*reinterpret_cast<const Halves*>(from), Ints) << 16);
-}
-
-RECURRA_INLINE float upper_half(uint16_t half) {
-    const uint32_t bits = uint32_t(half) << 16;
-    float x;
-    __builtin_memcpy(&x, &bits, sizeof x);
-    return x;
 }
 
 }  // namespace recurra::RECURRA_VARIANT

@@ -33,7 +33,7 @@ void embed(const Matrix& m, long row, float* y) {
                 const long group = k / 32, place = group * 4 + k % 16 / 4;
                 const uint8_t both = static_cast<const uint8_t*>(weights)[place * PANEL * 4 + at * 4 + k % 4];
                 const int q = (k % 32 < 16 ? both & 15 : both >> 4) - 8;
-                y[k] = float(q) * upper_half(static_cast<const uint16_t*>(scales)[group * PANEL + at]);
+                y[k] = float(q) * scale_of(static_cast<const uint16_t*>(scales) + group * PANEL, at);
                 break;
             }
         }

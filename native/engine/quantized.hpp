@@ -60,6 +60,19 @@ RECURRA_INLINE void int8_rows(const Product& p, long row, long panel) {
     }
 }
 
+// The scales of a group's outputs W n …; two stand in each lane of what is loaded.
+RECURRA_INLINE Vec load_scales(const uint16_t* scales, int n) {
+    const Ints both = load_ints(scales + n % (VECTORS / 2) * W * 2);
+    return reinterpret_cast<Vec>(n < VECTORS / 2 ? both << 16 : both & ~0xffff);
+}
+
+RECURRA_INLINE float scale_of(const uint16_t* scales, long output) {
+    const uint32_t bits = uint32_t(scales[output % 16 * 2 + output / 16]) << 16;
+    float scale;
+    __builtin_memcpy(&scale, &bits, sizeof scale);
+    return scale;
+}
+
 template <int M>
 RECURRA_INLINE void int4_rows(const Product& p, long row, long panel) {
     const long groups = filled_up(p.matrix->in, 32) / 32;
@@ -74,23 +87,32 @@ RECURRA_INLINE void int4_rows(const Product& p, long row, long panel) {
         const uint16_t* scale = scales + group * PANEL;
         fetch_panel(at + AHEAD, PANEL * 16);
         fetch_panel(scale + AHEAD / 16, PANEL * 2);
-        RECURRA_UNROLL
-        for (int n = 0; n < VECTORS; ++n) {
-            Pairs pairs[M] = {};
+        Pairs pairs[M][VECTORS] = {};
+        _Pragma("GCC unroll 1")  // unrolled, the compiler sums in another order, for which it has not the registers
+        for (int j = 0; j < 4; ++j) {
+            Quad lows[M], highs[M];
             RECURRA_UNROLL
-            for (int j = 0; j < 4; ++j) {
+            for (int m = 0; m < M; ++m) {
+                lows[m] = quad(x[m].numbers + group * 32 + j * 4);
+                highs[m] = quad(x[m].numbers + group * 32 + 16 + j * 4);
+            }
+            RECURRA_UNROLL
+            for (int n = 0; n < VECTORS; ++n) {
                 const Ints both = load_ints(at + j * PANEL * 4 + n * W * 4);
                 const Ints low = both & 0x0f0f0f0f, high = (both >> 4) & 0x0f0f0f0f;
                 RECURRA_UNROLL
                 for (int m = 0; m < M; ++m) {
-                    add_nibbles(pairs[m], low, quad(x[m].numbers + group * 32 + j * 4));
-                    add_nibbles(pairs[m], high, quad(x[m].numbers + group * 32 + 16 + j * 4));
+                    add_nibbles(pairs[m][n], low, lows[m]);
+                    add_nibbles(pairs[m][n], high, highs[m]);
                 }
             }
-            const Vec unit = load_upper_halves(scale + n * W);
+        }
+        RECURRA_UNROLL
+        for (int n = 0; n < VECTORS; ++n) {
+            const Vec unit = load_scales(scale, n);
             RECURRA_UNROLL
             for (int m = 0; m < M; ++m)
-                sums[m][n] += __builtin_convertvector(whole(pairs[m]) - x[m].sums[group], Vec) * unit;
+                sums[m][n] += __builtin_convertvector(whole(pairs[m][n]) - x[m].sums[group], Vec) * unit;
         }
     }
     RECURRA_UNROLL
@@ -106,7 +128,7 @@ RECURRA_INLINE void int8_product(const Product& p, long first, long last) {
 
 RECURRA_INLINE void int4_product(const Product& p, long first, long last) {
     for (; first < last; ++first)
-        each_tile<3>(0, p.rows, [&](auto count, long row) __attribute__((always_inline)) {
+        each_tile<2>(0, p.rows, [&](auto count, long row) __attribute__((always_inline)) {
             int4_rows<decltype(count)::value>(p, row, first);
         });
 }

@@ -4,10 +4,10 @@
 //
 //     float32, float16   [in][32]
 //     int8               [in / 4][32][4] and a float32 scale for each output, [panels · 32]; `in` filled up with zeros
-//     int4               [in / 32][4][32][4] bytes, and a scale for each group of 32 inputs and output, [panels][in / 32][32];
+//     int4               [in / 32][4][32][4] bytes, and a scale for each group of 32 inputs and output, [panels][in / 32][16][2];
 //                        `in` filled up with zeros. Byte [g][j][output][i] is q + 8 for input 32g + 4j + i in its low four bits, and
-//                        for the input 16 further on in its high ones; q is -8 … 7. Scales are the upper halves of float32 numbers
-//                        (bfloat16): their range is what counts, the rounding goes into the choice of q.
+//                        for the input 16 further on in its high ones; q is -8 … 7. Scale [g][j][i] is that of output 16i + j, the
+//                        upper half of a float32 number (bfloat16): range is what counts, its rounding goes into the choice of q.
 //
 // A weight is q · scale; int8's q is -127 … 127. src/recurra/streaming/weights.py makes them.
 #pragma once

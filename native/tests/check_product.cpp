@@ -81,7 +81,7 @@ struct Case {
                 return bytes[((panel * ((in + 3) / 4) + k / 4) * PANEL + at) * 4 + k % 4];
             case Format::int4: {
                 const long group = panel * ((in + 31) / 32) + k / 32;
-                scale = double(upper_half(upper_halves[group * PANEL + at]));
+                scale = double(upper_half(upper_halves[group * PANEL + at % 16 * 2 + at / 16]));
                 const int both = nibbles[((group * 4 + k % 16 / 4) * PANEL + at) * 4 + k % 4];
                 return (k % 32 < 16 ? both & 15 : both >> 4) - 8;
             }

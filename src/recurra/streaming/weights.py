@@ -52,14 +52,14 @@ def pack(matrix: Floats, format: Format) -> tuple[Bytes, Bytes | None]:
     panels = _panels(matrix, GROUP)
     count = panels.shape[2] // GROUP
     weights = np.empty((len(panels), count, 4, PANEL, 4), np.uint8)
-    scales16 = np.empty((len(panels), count, PANEL), np.uint16)
+    scales16 = np.empty((len(panels), count, PANEL // 2, 2), np.uint16)
     for i, panel in enumerate(
         panels
     ):  # one after another, for the search takes several times a matrix's memory
         q, scale = _int4(panel.reshape(PANEL, count, GROUP))
         halves = (q + 8).astype(np.uint8).reshape(PANEL, count, 2, 4, 4)
         weights[i] = (halves[:, :, 0] | halves[:, :, 1] << 4).transpose(1, 2, 0, 3)
-        scales16[i] = scale.T
+        scales16[i] = scale.reshape(2, PANEL // 2, count).transpose(2, 1, 0)
     return _bytes(weights), _bytes(scales16)
 
 
@@ -208,7 +208,7 @@ def _quantized(
         return quads.transpose(0, 2, 1, 3).reshape(panels * PANEL, 1, -(-inputs // 4) * 4), scale8
     both = _viewed(weights, "uint8", (panels, groups, 4, PANEL, 4)).transpose(0, 3, 1, 2, 4)
     q = np.stack((both & 15, both >> 4), axis=3).astype(np.int8) - np.int8(8)  # (P, 32, G, half, 4, 4)
-    scale = _float32(_viewed(scales, "uint16", (panels, groups, PANEL)).transpose(0, 2, 1))
+    scale = _float32(_viewed(scales, "uint16", (panels, groups, PANEL // 2, 2)).transpose(0, 3, 2, 1))
     return q.reshape(panels * PANEL, groups, GROUP), scale.reshape(panels * PANEL, groups, 1)
 
 
