@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import narwhals as nw
 import numpy as np
@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from recurra.errors import InputError, UsageError
 from recurra.forecasting.calendar import Dates, Frequency, anchored, frequency_named, infer_frequency
 from recurra.forecasting.invoices import has_cancellations, net_cancellations
+from recurra.forecasting.large import look_through, sum_batches
 from recurra.forecasting.lines import Cancellations, Gaps, Negative, Place, Reading, sales_lines
 from recurra.sources import Source
-from recurra.sources.table import read_source
+from recurra.sources.table import read_source, scan_source
 
 __all__ = ["Cancellations", "Gaps", "Negative", "Panel", "Reading", "date_column", "frame_like"]
+
+Sums: TypeAlias = tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]
 
 LARGEST = 400_000_000  # numbers in a panel: 1.6 GB
 
@@ -72,11 +75,15 @@ class Panel:
         """
         notes: list[str] = []
         source = path if isinstance(path, Source) else Source(path)
-        table = read_source(source, say=notes.append)
         settings = Reading(**reading)
         if source.is_database and settings.decimal is None:
             settings = replace(settings, decimal=".")  # exact decimals come as text
-        panel = _panel(table.frame, Place(source, table.header_rows), settings)
+        with scan_source(source, say=notes.append) as scan:
+            if scan is not None:
+                panel = _panel_in_batches(scan.frame, Place(source, scan.header_rows), settings)
+            else:
+                table = read_source(source, say=notes.append)
+                panel = _panel(table.frame, Place(source, table.header_rows), settings)
         return replace(panel, notes=(*notes, *panel.notes))
 
     def until(self, t: int) -> Panel:
@@ -138,15 +145,41 @@ def _panel(frame: Any, place: Place, reading: Reading) -> Panel:
     rhythm, said = _rhythm(lines, named, found.ds, place)
     notes += said
     lines = lines.with_columns(period=pl.Series(rhythm.index(lines["ds"].to_numpy())))
-    start, end = _span(lines, rhythm, found.ds, place)
+    start, end = _span(lines, lines["unique_id"].n_unique(), rhythm, found.ds, place)
     if reading.cancellations == "pair" and has_cancellations(lines):
         lines, said = net_cancellations(lines)
         notes += said
         if lines.height == 0:
             raise InputError("every sale was cancelled, nothing is left", file=place.file)
-    ids, values, first, seen = _sums(lines, start, end)
-    if len(seen) < lines.height:
-        notes.append(f"Lines: {lines.height:,}, summed to {len(seen):,}, one for each item and period.")
+    whole = bool((lines["y"] == lines["y"].round()).all())
+    return _finished(_sums(lines, start, end), lines.height, whole, rhythm, start, notes, reading)
+
+
+def _panel_in_batches(scan: pl.LazyFrame, place: Place, reading: Reading) -> Panel:
+    """Make the panel of a table that may not fit in memory; where invoices are cancelled, lines are kept."""
+    named = frequency_named(reading.frequency) if reading.frequency else None
+    contents = look_through(scan, reading, place)
+    if contents.credits and reading.cancellations == "pair":
+        kept = [name for name in vars(contents.columns).values() if name is not None]
+        return _panel(scan.select(kept).collect(engine="streaming"), place, reading)
+    dates = contents.dates.select("row", ds="moment")
+    column = contents.columns.ds
+    rhythm, said = _rhythm(dates, named, column, place)
+    dates = dates.with_columns(period=pl.Series(rhythm.index(dates["ds"].to_numpy())))
+    start, _ = _span(dates, contents.items["item"].n_unique(), rhythm, column, place)
+    sums = sum_batches(scan, contents, place, dates["period"].to_numpy() - start)
+    numbers = contents.quantities["number"]
+    whole = bool((numbers == numbers.round()).all())
+    return _finished(sums, contents.lines, whole, rhythm, start, [*contents.notes, *said], reading)
+
+
+def _finished(
+    sums: Sums, lines: int, whole: bool, rhythm: Frequency, start: int, notes: list[str], reading: Reading
+) -> Panel:
+    """The panel of sums from the period `start` on, with returns and gaps treated as told."""
+    ids, values, first, seen = sums
+    if len(seen) < lines:
+        notes.append(f"Lines: {lines:,}, summed to {len(seen):,}, one for each item and period.")
     below = int(np.count_nonzero(values < 0))
     if below and reading.negative == "returns":
         np.maximum(values, 0, out=values)
@@ -158,7 +191,7 @@ def _panel(frame: Any, place: Place, reading: Reading) -> Panel:
         notes.append(f"Periods of an item without a line: {gaps:,}, {_GAPS[reading.gaps]}.")
         if reading.gaps == "missing":
             _fill(values, first, seen, rhythm.season)
-    dates = rhythm.dates_of(np.arange(start, end + 1))
+    dates = rhythm.dates_of(np.arange(start, start + values.shape[1]))
     notes.insert(1, f"Items: {len(ids):,}. Periods: {len(dates):,}, {dates[0]} to {dates[-1]}.")
     return Panel(
         ids=ids,
@@ -166,7 +199,7 @@ def _panel(frame: Any, place: Place, reading: Reading) -> Panel:
         dates=dates,
         values=values,
         first=first,
-        whole=bool((lines["y"] == lines["y"].round()).all()),
+        whole=whole,
         nonnegative=not below or reading.negative == "returns",
         notes=tuple(notes),
     )
@@ -200,7 +233,7 @@ def _rhythm(
     return rhythm, notes
 
 
-def _span(lines: pl.DataFrame, rhythm: Frequency, column: str, place: Place) -> tuple[int, int]:
+def _span(lines: pl.DataFrame, series: int, rhythm: Frequency, column: str, place: Place) -> tuple[int, int]:
     """Return the first and the last period, after checking that so large a panel fits in memory."""
     periods = lines["period"].to_numpy()
     start, end = int(periods.min()), int(periods.max())
@@ -212,7 +245,7 @@ def _span(lines: pl.DataFrame, rhythm: Frequency, column: str, place: Place) -> 
             value=rhythm.dates_of(np.array([start]))[0],
             hint="Give a longer history, or a shorter --frequency.",
         )
-    series, length = lines["unique_id"].n_unique(), end - start + 1
+    length = end - start + 1
     if series * length > LARGEST:
         middle = np.median(periods)
         far = lines.row(int(np.argmax(np.abs(periods - middle))), named=True)
@@ -228,9 +261,7 @@ def _span(lines: pl.DataFrame, rhythm: Frequency, column: str, place: Place) -> 
     return start, end
 
 
-def _sums(
-    lines: pl.DataFrame, start: int, end: int
-) -> tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+def _sums(lines: pl.DataFrame, start: int, end: int) -> Sums:
     """Sum lines by item and period, to the same bits whatever their order.
 
     Returns the ids, the values (N, T), the index of each series' first observation (N,), and the places of all

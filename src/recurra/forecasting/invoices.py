@@ -11,16 +11,16 @@ from collections import defaultdict
 import numpy as np
 import polars as pl
 
-__all__ = ["has_cancellations", "net_cancellations"]
+__all__ = ["CREDIT", "has_cancellations", "net_cancellations"]
 
-_CREDIT = r"^\s*[Cc]\s*-?\d"
+CREDIT = r"^\s*[Cc]\s*-?\d"
 
 
 def has_cancellations(frame: pl.DataFrame) -> bool:
     """Tell whether `frame` has invoice numbers that start with C on lines of negative quantity."""
     if "invoice" not in frame.columns:
         return False
-    return bool(frame.select((pl.col("invoice").str.contains(_CREDIT) & (pl.col("y") < 0)).any()).item())
+    return bool(frame.select((pl.col("invoice").str.contains(CREDIT) & (pl.col("y") < 0)).any()).item())
 
 
 def net_cancellations(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
@@ -43,7 +43,7 @@ def net_cancellations(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     sentences.
     """
     lines = frame.with_row_index("_line").with_columns(
-        _credit=pl.col("invoice").str.contains(_CREDIT).fill_null(False),
+        _credit=pl.col("invoice").str.contains(CREDIT).fill_null(False),
         _customer=pl.col("customer").fill_null("") if "customer" in frame.columns else pl.lit(""),
     )
     sales = lines.filter(~pl.col("_credit") & (pl.col("y") >= 0))

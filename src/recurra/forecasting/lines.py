@@ -18,7 +18,7 @@ from recurra.forecasting.columns import Columns, find_columns
 from recurra.forecasting.dates import EARLIEST, LATEST, parse_dates
 from recurra.forecasting.numbers import parse_numbers
 
-__all__ = ["Cancellations", "Gaps", "Negative", "Place", "Reading", "sales_lines"]
+__all__ = ["Cancellations", "Checks", "Gaps", "Negative", "Place", "Reading", "sales_lines"]
 
 Negative: TypeAlias = Literal["returns", "keep"]
 Cancellations: TypeAlias = Literal["pair", "keep"]
@@ -99,7 +99,7 @@ def sales_lines(frame: Any, reading: Reading, place: Place) -> tuple[pl.DataFram
     kept = numbered.filter(~pl.all_horizontal(pl.col(role).is_null() for role in roles))
     if kept.height == 0:
         raise InputError("there are no rows of data", file=place.file)
-    checks = _Checks(kept, place)
+    checks = Checks(kept, place)
     moments, notes = checks.moments(found.ds, reading.date_format)
     ids = checks.ids(found.unique_id)
     quantities, said = checks.quantities(found.y, reading)
@@ -111,13 +111,14 @@ def sales_lines(frame: Any, reading: Reading, place: Place) -> tuple[pl.DataFram
 
 
 @dataclass(frozen=True)
-class _Checks:
+class Checks:
     """Reads the columns of `table`, named by their roles; refuses the first value that is impossible."""
 
     table: pl.DataFrame
     place: Place
 
     def ids(self, column: str | None) -> pl.Series:
+        """The items as text."""
         if column is None:
             return pl.repeat("all", self.table.height, eager=True).alias("unique_id")
         ids = _text(self.table["unique_id"])
@@ -125,6 +126,7 @@ class _Checks:
         return ids
 
     def quantities(self, column: str, reading: Reading) -> tuple[pl.Series, list[str]]:
+        """The quantities as Float64, and what was decided."""
         given = self.table["y"]
         if not (given.dtype.is_numeric() or given.dtype in (pl.String, pl.Boolean, pl.Null)):
             raise InputError(
@@ -153,6 +155,7 @@ class _Checks:
         return numbers.alias("y"), notes
 
     def moments(self, column: str, date_format: str | None) -> tuple[pl.Series, list[str]]:
+        """The dates as Datetime[us], and what was decided."""
         given, notes = self.table["ds"], list[str]()
         empty = "Give it, or delete the row."
         if isinstance(given.dtype, (pl.Date, pl.Datetime)):
@@ -182,6 +185,7 @@ class _Checks:
         return moments.alias("ds"), notes
 
     def refuse(self, bad: pl.Series, role: str, column: str, what: str, hint: str) -> None:
+        """Raise the error for the first row that is `bad`, if any is."""
         if not bad.any():
             return
         first = self.table.filter(bad).select("row", value=None if role == "row" else role).row(0, named=True)

@@ -14,9 +14,10 @@ from typing import IO, Any, Final
 
 from recurra.errors import InputError
 
-__all__ = ["LARGEST", "PACKED", "check_unpacked_size", "chunks", "member"]
+__all__ = ["LARGEST_FILE", "PACKED", "check_unpacked_size", "chunks", "member"]
 
-LARGEST = 4 << 30  # bytes after unpacking
+LARGEST = 4 << 30  # bytes of text in memory
+LARGEST_FILE = 256 << 30  # bytes of text unpacked to the disk
 MODEST = 256 << 20  # bytes that any file may unpack to
 RATIO = 250  # what larger ones may unpack to, as a multiple of their size; tables of sales pack to 1/5 … 1/50
 CHUNK = 16 << 20
@@ -53,14 +54,17 @@ def member(file: Path) -> str:
     return seen[0].filename
 
 
-def chunks(file: Path, packed: str) -> Iterator[bytes]:
-    """Yield the content of a file, unpacked, in pieces; InputError where it is damaged or beyond all measure."""
+def chunks(file: Path, packed: str, largest: int | None = None) -> Iterator[bytes]:
+    """Yield the content of a file, unpacked, in pieces; InputError where it is damaged or beyond all measure.
+
+    largest: bytes that it may have; as many as memory may hold, if None.
+    """
     size, done = file.stat().st_size, 0
     try:
         with _opened(file, packed) as stream:
             while piece := stream.read(CHUNK):
                 done += len(piece)
-                check_unpacked_size(file, done, size if packed else None)
+                check_unpacked_size(file, done, size if packed else None, largest)
                 yield piece
     except PermissionError as error:
         raise InputError("the file may not be read", file=file, hint="Check its permissions.") from error
@@ -68,10 +72,11 @@ def chunks(file: Path, packed: str) -> Iterator[bytes]:
         raise InputError(f"the file cannot be read: {error}", file=file, hint=_hint(packed)) from error
 
 
-def check_unpacked_size(file: Path, unpacked: int, packed: int | None) -> None:
+def check_unpacked_size(file: Path, unpacked: int, packed: int | None, largest: int | None = None) -> None:
     """Refuse what unpacks to more than a table can be: a decompression bomb. `packed`: bytes, None for a plain file."""
-    if unpacked > LARGEST:
-        what = f"the file holds more than {LARGEST >> 30} GiB of text"
+    largest = LARGEST if largest is None else largest
+    if unpacked > largest:
+        what = f"the file holds more than {largest >> 30} GiB of text"
         raise InputError(what, file=file, hint="Give it as Parquet, or in parts.")
     if packed is not None and unpacked > max(MODEST, RATIO * packed):
         what = f"the file unpacks to more than {RATIO} times its size, as no table of sales does"

@@ -8,30 +8,52 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from recurra.errors import InputError, MissingExtraError, UsageError
 from recurra.sources.files import atomic_write, existing_file
-from recurra.sources.packed import PACKED, chunks, member
+from recurra.sources.packed import LARGEST_FILE, PACKED, chunks, member
 from recurra.sources.source import Source
 
 try:
     import polars as pl
 
     from recurra.sources.database import read_query
-    from recurra.sources.text import first_line, read_text, utf8
+    from recurra.sources.text import (
+        first_line,
+        not_utf8,
+        read_text,
+        refuse_ragged,
+        scan_text,
+        utf8,
+        utf8_file,
+    )
     from recurra.sources.workbook import WORKBOOKS, read_sheet
 except ImportError as error:
     raise MissingExtraError.of("polars", "tables") from error
 
-__all__ = ["Table", "header_rows", "read_source", "read_table", "write_table"]
+__all__ = ["Scan", "Table", "header_rows", "read_source", "read_table", "scan_source", "write_table"]
 
 _JSON_LINES = (".jsonl", ".ndjson")
 _TEXT = (".csv", ".tsv", ".txt")
 _KINDS = (*_TEXT, *_JSON_LINES, ".parquet", *WORKBOOKS)
 _UNPACKED = (".parquet", *WORKBOOKS)
+
+
+SMALL = 1 << 20  # bytes of a file that is never scanned
+LARGE = 256 << 20  # bytes from which on text is gone through in batches
+GROWTH = 8  # how much packed text and Parquet grow, at a guess
+
+
+class Scan(NamedTuple):
+    """A table that is not read yet, and how many rows stand above its data where it comes from."""
+
+    frame: pl.LazyFrame
+    header_rows: int
 
 
 class Table(NamedTuple):
@@ -106,6 +128,55 @@ def read_source(source: Source, *, say: Callable[[str], object] | None = None) -
     if frame.height == 0 or frame.width == 0:
         raise InputError("the file has no rows of data", file=file)
     return Table(frame, above)
+
+
+@contextmanager
+def scan_source(source: Source, *, say: Callable[[str], object] | None = None) -> Iterator[Scan | None]:
+    """Scan a CSV, TSV or Parquet file that may not fit in memory; None for what `read_source` is for.
+
+    What is packed or in another encoding is written out as UTF-8 to a temporary folder for as long as the block
+    lasts. Raises as `read_source` does, also for what is found out while the block reads.
+    """
+    file = None if source.is_database else existing_file(source.at)
+    kind, packed = kind_of(file) if file is not None and file.stat().st_size > SMALL else ("", "")
+    if file is None or kind not in (*_TEXT, ".parquet"):
+        yield None
+        return
+    unpacked = file.stat().st_size * (1 if kind in _TEXT and not packed else GROWTH)
+    if unpacked <= LARGE:
+        yield None
+        return
+    _refuse_idle(source, {"sheet": False, "encoding": kind in _TEXT, "query": False})
+    with tempfile.TemporaryDirectory(prefix="recurra-") as folder:
+        text, delimiter = file, ""
+        try:
+            if kind == ".parquet":
+                yield Scan(pl.scan_parquet(file), 0)
+                return
+
+            def pieces() -> Iterator[bytes]:
+                return chunks(file, packed, LARGEST_FILE)
+
+            if packed:  # once, for it is gone through several times
+                text = Path(folder) / "unpacked"
+                with text.open("wb") as out:
+                    out.writelines(pieces())
+                packed = ""
+            written, encoding = utf8_file(
+                file, lambda: chunks(text, "", LARGEST_FILE), source.encoding, Path(folder) / "text"
+            )
+            if say is not None and source.encoding is None and encoding != "utf-8":
+                say(not_utf8(file, encoding))
+            text = written or text
+            scan, delimiter = scan_text(file, text)
+            yield Scan(scan, 1)
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+            if delimiter:
+                with text.open(encoding="utf-8", newline="") as lines:
+                    refuse_ragged(file, lines, delimiter)
+            raise InputError(
+                f"the file is damaged or of another kind: {first_line(error)}", file=file
+            ) from error
 
 
 def _refuse_idle(source: Source, used: dict[str, bool]) -> None:

@@ -6,14 +6,14 @@ import codecs
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
 
-from recurra.errors import InputError, UsageError
+from recurra.errors import InputError, RecurraError, UsageError
 
-__all__ = ["first_line", "read_text", "utf8"]
+__all__ = ["first_line", "not_utf8", "read_text", "refuse_ragged", "scan_text", "utf8", "utf8_file"]
 
 DELIMITERS = ",;\t|"
 _MARKS = (
@@ -36,18 +36,57 @@ def utf8(file: Path, data: bytes, encoding: str | None, say: Callable[[str], obj
     found = encoding or _encoding(file, data)
     try:
         text = data.decode(found)
-    except LookupError as error:
-        hint = "Such as utf-8, cp1250, cp1251, shift_jis or gb18030."
-        raise UsageError("there is no such encoding", value=encoding, hint=hint) from error
-    except UnicodeError as error:
-        hint = "Say which encoding it is with --encoding (Source(…, encoding=…) in Python)."
-        what = (
-            f"this is not a text file in {found}" if encoding else "this is not a text file (UTF-8 or cp1252)"
-        )
-        raise InputError(what, file=file, hint=hint) from error
+    except (UnicodeError, LookupError) as error:
+        raise _no_text(file, encoding, error) from error
     if say is not None and encoding is None and found != "utf-8":
-        say(f"{file.name} is not UTF-8; it was read as {found}. If letters look wrong, give --encoding.")
+        say(not_utf8(file, found))
     return text.removeprefix("\ufeff").encode("utf-8", errors="replace")
+
+
+def not_utf8(file: Path, encoding: str) -> str:
+    """What is said of a file in another encoding that was found."""
+    return f"{file.name} is not UTF-8; it was read as {encoding}. If letters look wrong, give --encoding."
+
+
+def utf8_file(
+    file: Path, pieces: Callable[[], Iterator[bytes]], encoding: str | None, target: Path
+) -> tuple[Path | None, str]:
+    """Write the text of a large file as UTF-8 to `target`; raises as `utf8` does.
+
+    Returns the path, None where the pieces are UTF-8 without a mark already, and the encoding.
+    """
+    head = next(pieces(), b"")
+    found = encoding or _encoding(file, head[:-4])  # a letter may be cut in two
+    if found == "utf-8":
+        try:
+            for _ in codecs.iterdecode(pieces(), "utf-8"):
+                pass
+            if not head.startswith(codecs.BOM_UTF8):
+                return None, found
+        except UnicodeDecodeError as error:
+            found = _unless(encoding, file, error)
+    try:
+        with target.open("w", encoding="utf-8", newline="") as out:
+            for number, text in enumerate(codecs.iterdecode(pieces(), found)):
+                out.write(text if number else text.removeprefix("\ufeff"))
+    except (UnicodeError, LookupError) as error:
+        raise _no_text(file, encoding, error) from error
+    return target, found
+
+
+def _unless(encoding: str | None, file: Path, error: UnicodeError) -> str:
+    if encoding is not None:
+        raise _no_text(file, encoding, error) from error
+    return "cp1252"
+
+
+def _no_text(file: Path, encoding: str | None, error: Exception) -> RecurraError:
+    if isinstance(error, LookupError):
+        hint = "Such as utf-8, cp1250, cp1251, shift_jis or gb18030."
+        return UsageError("there is no such encoding", value=encoding, hint=hint)
+    hint = "Say which encoding it is with --encoding (Source(…, encoding=…) in Python)."
+    kind = encoding or "UTF-8 or cp1252"
+    return InputError(f"this is not a text file in {kind}", file=file, hint=hint)
 
 
 def _encoding(file: Path, data: bytes) -> str:
@@ -85,12 +124,27 @@ def read_text(file: Path, data: bytes) -> pl.DataFrame:
     except pl.exceptions.NoDataError as error:
         raise InputError("the file is empty", file=file) from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        _refuse_ragged(file, data, delimiter)
+        refuse_ragged(file, _lines(data), delimiter)
         raise InputError(f"the file cannot be read as CSV: {first_line(error)}", file=file) from error
     whole = data.count(delimiter.encode()) == (frame.height + 1) * (frame.width - 1)
     if frame.width > 1 and not whole and frame[:, -1].null_count():
-        _refuse_ragged(file, data, delimiter)
+        refuse_ragged(file, _lines(data), delimiter)
     return frame.rename({name: name.strip() for name in frame.columns if name.strip()})
+
+
+def scan_text(file: Path, text: Path) -> tuple[pl.LazyFrame, str]:
+    """Scan the UTF-8 file at `text` as `read_text` reads one; returns its delimiter, too. `file`: named in errors."""
+    with text.open("rb") as stream:
+        head = stream.read(1 << 16).decode("utf-8", errors="ignore").split("\n")
+    delimiter = _delimiter(head)
+    _refuse_repeated(file, head, delimiter)
+    scan = pl.scan_csv(text, separator=delimiter, infer_schema=False)
+    names = scan.collect_schema().names()
+    return scan.rename({name: name.strip() for name in names if name.strip()}), delimiter
+
+
+def _lines(data: bytes) -> io.StringIO:
+    return io.StringIO(data.decode("utf-8"), newline="")
 
 
 def _delimiter(head: list[str]) -> str:
@@ -121,9 +175,9 @@ def _refuse_repeated(file: Path, head: list[str], delimiter: str) -> None:
         raise InputError("two columns have the same name", file=file, row=1, column=repeated[0])
 
 
-def _refuse_ragged(file: Path, data: bytes, delimiter: str) -> None:
+def refuse_ragged(file: Path, lines: Iterable[str], delimiter: str) -> None:
     """Raise the error for the first row that has more or fewer fields than the header, if there is one."""
-    rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), delimiter=delimiter)
+    rows = csv.reader(lines, delimiter=delimiter)
     width = 0
     try:
         for number, row in enumerate(rows, start=1):
