@@ -67,3 +67,11 @@ def test_a_plans_option_without_a_plan(run: Any, shop: Path, option: tuple[objec
     answer = run("forecast", "sales.csv", *QUICK, *option)
     assert answer.code == 2
     assert "is for an order plan. Add --lead-time." in answer.document["error"]["message"]
+
+
+def test_an_order_that_arrives_too_late_does_not_count(run: Any, shop: Path) -> None:
+    (shop / "stock.csv").write_text(
+        "sku,on_hand,on_order,arrives\napple,0,5,11/02/2025\npear,0,5,31/03/2025\n"
+    )
+    apple, pear = planned(run, *PLAN, "--on-hand", "stock.csv")
+    assert (apple["on_order"], pear["on_order"]) == (5, 0)

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recurra.errors import UsageError
+from recurra.forecasting.arrivals import due_on_order
 from recurra.forecasting.calendar import Frequency
 from recurra.forecasting.data import date_column
 from recurra.forecasting.distribution import Copula, Quantiles, normal_cdf
@@ -102,8 +103,13 @@ class Forecast:
         items = item_terms(terms, self.ids, review=review, whole=self.whole)
         check_plan(items, terms, self.ids, horizon=len(self.dates))
         periods = periods_needed(items, terms, len(self.dates))
+        on_hand, on_order, late = due_on_order(
+            terms.on_hand, terms.on_order, self.ids, self.dates, [item.longest for item in items]
+        )
         drawn = self.draw(paths_needed(items, terms), seed, periods=periods)
-        return plan_stock(drawn, self.ids, whole=self.whole, backend=backend, **(asked | {"review": review}))
+        asked |= {"review": review, "on_hand": on_hand, "on_order": on_order}
+        plan = plan_stock(drawn, self.ids, whole=self.whole, backend=backend, **asked)
+        return replace(plan, notes=(*late, *plan.notes))
 
     def _names(self, each: int) -> pl.Series:
         places = np.repeat(np.arange(len(self.ids)), each)

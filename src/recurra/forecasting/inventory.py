@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from recurra.errors import InputError, UsageError
 
-__all__ = ["Inventory", "read_inventory"]
+__all__ = ["Inventory", "read_inventory", "read_number"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def read_inventory(on_hand: object, on_order: object, ids: Sequence[str]) -> Inv
 
 def _read(name: str, given: object, ids: Sequence[str]) -> tuple[NDArray[np.float64], list[str]]:
     if _is_number(given):
-        return np.full(len(ids), _number(name, given, "every item")), []
+        return np.full(len(ids), read_number(name, given, "every item")), []
     if isinstance(given, Mapping):
         pairs: Iterable[tuple[object, object]] = given.items()
     else:
@@ -89,7 +89,7 @@ def _match(
         if str(item) in known:
             hint = "Give each item once; sum over shops or bins first."
             raise InputError(f"{name} lists an item twice", value=item, hint=hint)
-        known[str(item)] = _number(name, value, f"item {str(item)!r}")
+        known[str(item)] = read_number(name, value, f"item {str(item)!r}")
     unknown = sorted(known.keys() - set(ids))
     if unknown:
         near = difflib.get_close_matches(unknown[0], ids, n=1)
@@ -109,7 +109,8 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
 
 
-def _number(name: str, value: object, where: str) -> float:
+def read_number(name: str, value: object, where: str) -> float:
+    """A finite number of units, also of text; InputError naming `name` and `where` otherwise."""
     try:
         # Tables read from text files hold their numbers as text.
         number = float(value) if isinstance(value, str) or _is_number(value) else math.nan

@@ -41,9 +41,10 @@ def read_stock(
             hint="Give it an item column and on_hand, and on_order where orders are under way.",
         )
     amounts = [name for name in ("on_hand", "on_order") if name in table.columns]
+    arrives = [name for name in ("arrives",) if name in table.columns]
     settings = [name for name in (*SETTINGS, *PRODUCTION) if name in table.columns]
     named = table.select(
-        pl.col(item).cast(pl.String).str.strip_chars().alias("unique_id"), *amounts, *settings
+        pl.col(item).cast(pl.String).str.strip_chars().alias("unique_id"), *amounts, *settings, *arrives
     )
     rows = named.with_row_index("row", 1 + header_rows(path))
     rows = rows.filter(~pl.all_horizontal(pl.col("unique_id", *amounts).is_null()))
@@ -55,6 +56,16 @@ def read_stock(
         rows = rows.with_columns(number.alias(name))
     for setting in settings:
         rows = _read_setting(rows, setting, path, policy, whole)
+    if arrives and rows["arrives"].dtype == pl.String:
+        text = rows["arrives"].str.strip_chars().replace("", None)
+        dated = text.is_not_null()
+        dates, notes = parse_dates(
+            text.filter(dated), rows["row"].filter(dated), date_format=None, file=path, column="arrives"
+        )
+        for note in notes:
+            say(note)
+        places = rows.select("row").filter(dated).with_columns(dates.alias("arrives"))
+        rows = rows.drop("arrives").join(places, on="row", how="left")
     stock = rows.drop("row")
     try:
         read_inventory(stock, None, ids)
