@@ -13,6 +13,7 @@ lead-time demand.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from pathlib import Path
@@ -81,11 +82,12 @@ def main() -> None:
         print(f"{row['name']:30}{row['fill_rate']:8.1%}{row['cycle_service']:8.1%}{row['stock']:10.0f}{at}")
     for rate in FILL_RATES:
         for other, bar, saved in zip(replay.methods[1:], BARS, replay.saved(rate), strict=True):
+            against = f"at a fill rate of {rate:.0%}, against {other.name}"
+            if math.isnan(saved):
+                print(f"{against}: one of the two never gets there")
+                continue
             verdict = "reached" if saved >= bar else "MISSED"
-            print(
-                f"at a fill rate of {rate:.0%}: {saved:+.1%} stock saved against {other.name} "
-                f"(at least {bar:.0%}): {verdict}"
-            )
+            print(f"{against}: {saved:+.1%} stock saved (at least {bar:.0%}): {verdict}")
 
 
 if __name__ == "__main__":

@@ -29,12 +29,13 @@ def test_a_replay_by_hand() -> None:
 
 
 def test_lost_sales_are_not_delivered_later() -> None:
-    late = played([4, 0, 8, 0, 0, 0], 6, lead_time=1, review=1)
-    lost = played([4, 0, 8, 0, 0, 0], 6, lead_time=1, review=1, lost=True)
-    assert (late.fill_rate[0], lost.fill_rate[0]) == (0.75, 0.75)
-    assert lost.missing[0] == late.missing[0] == 0.5
-    # Late: 6 - 8 = -2, and 8 come two periods on. Lost: nothing is owed, 6 come.
-    assert late.stock[0] == lost.stock[0] == (0 + 0 + 6 + 6) / 4
+    demand = [0, 0, 0, 9, 3, 0, 0, 0]
+    late, lost = (played(demand, 6, lead_time=2, review=1, lost=lost) for lost in (False, True))
+    assert late.fill_rate[0] == lost.fill_rate[0] == pytest.approx(0.5)
+    assert late.missing[0] == lost.missing[0] == pytest.approx(6 / 5)
+    # Late: of the 9 that come in period 6, 6 are owed. Lost: 6 come, and stay.
+    assert late.stock[0] == pytest.approx((0 + 0 + 0 + 3 + 6) / 5)
+    assert lost.stock[0] == pytest.approx((0 + 0 + 0 + 6 + 6) / 5)
 
 
 def test_an_order_takes_its_lead_time() -> None:
