@@ -16,7 +16,7 @@ constexpr int ROOM = (REGISTERS - 1) / (VECTORS + 1);
 constexpr int MOST_ROWS = ROOM > 7 ? 7 : ROOM;  // whose sums, x and a column the registers hold at once
 
 // Where the memory's stream is to be by the time that it is computed with. Farther than what one core keeps in flight.
-constexpr long AHEAD = 4096;  // bytes
+constexpr long AHEAD = 2048;  // bytes
 
 RECURRA_INLINE void fetch_panel(const void* at, long bytes) {
     RECURRA_UNROLL
