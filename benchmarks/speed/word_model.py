@@ -1,6 +1,6 @@
 """Train the word model on which int8 and int4 are held to float32: Penn Treebank, 10,000 words, two LSTM layers, tied.
 
-    python benchmarks/speed/word_model.py FOLDER [--units 256] [--epochs 5] [--dropout 0.2] [--seconds S] [--quick]
+    python benchmarks/speed/word_model.py FOLDER [--units 256] [--epochs 3.5] [--dropout 0.2] [--seconds S] [--quick]
 
 About 15 minutes on two quiet cores. FOLDER gets `weights.safetensors`, `words.json`, the training's `metrics.jsonl` and
 `checkpoint.safetensors`, from which a run that was stopped goes on; the last line printed is the perplexity of the
@@ -149,7 +149,7 @@ def main() -> None:
     made.add_argument(
         "--units", type=int, default=256, help="of a word's vector and of a layer (default: 256)"
     )
-    made.add_argument("--epochs", type=float, default=5.0, help="times the text is read (default: 5)")
+    made.add_argument("--epochs", type=float, default=3.5, help="times the text is read (default: 3.5)")
     made.add_argument("--dropout", type=float, default=0.2, help="of all three places (default: 0.2)")
     made.add_argument("--threads", type=int, default=2)
     made.add_argument("--seconds", type=float, help="end the training after these")
