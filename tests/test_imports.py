@@ -99,19 +99,39 @@ def test_the_lists_of_verbs_come_without_rich(arguments: list[str]) -> None:
 
 
 def test_the_check_itself_sees_what_is_loaded() -> None:
-    packages, _ = loaded("import recurra; recurra.Forecaster")
+    packages, _ = loaded("import recurra; recurra.Forecaster().check_arguments()")
     assert {"torch", "polars"} <= packages
 
 
-@pytest.mark.parametrize("name", ["Forecaster", "StockPlan"])
 @pytest.mark.parametrize(
-    ("package", "extra"), [("torch", "train"), ("polars", "tables"), ("narwhals", "tables")]
+    "name", ["recurra.Forecaster", "recurra.training.Outcome", "recurra.training.Recipe"]
 )
+def test_forecasting_loads_torch_only_to_train(name: str) -> None:
+    packages, _ = loaded(f"import recurra.training; {name}")
+    assert "torch" not in packages
+
+
+@pytest.mark.parametrize("name", ["Forecaster", "StockPlan"])
+@pytest.mark.parametrize(("package", "extra"), [("polars", "tables"), ("narwhals", "tables")])
 def test_a_missing_package_is_named_with_the_way_to_install_it(name: str, package: str, extra: str) -> None:
     program = "import recurra.errors\n" + ASKED_FOR.format(name=name)
     said = python(WITHOUT.format(packages={package}, program=program)).stdout
     assert package in said
     assert f"pip install 'recurra[{extra}]'" in said
+
+
+@pytest.mark.parametrize("asked", ["fit('no file is opened')", "check_arguments()"])
+def test_training_names_a_missing_torch(asked: str) -> None:
+    program = f"""
+import recurra.errors
+try:
+    recurra.Forecaster().{asked}
+except recurra.errors.MissingExtraError as error:
+    print(error)
+"""
+    assert (
+        "pip install 'recurra[train]'" in python(WITHOUT.format(packages={"torch"}, program=program)).stdout
+    )
 
 
 def test_the_command_line_names_a_missing_package_too() -> None:

@@ -91,6 +91,7 @@ FORECASTER_METHODS = [
     "get_params",
     "load",
     "make_network",
+    "pack",
     "plan_stock",
     "predict",
     "read",

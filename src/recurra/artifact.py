@@ -3,6 +3,7 @@
 config.json          format, version, the class name, its constructor arguments, what fitting found out
 weights.safetensors  the arrays
 README.md            the model's card, for people
+*.packed             optional: the network for the streaming engine, which needs no torch (recurra.streaming.packed)
 
 Nothing in a model folder is ever run: no pickle, no names of code. This module needs NumPy only, not torch.
 """
@@ -17,7 +18,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from safetensors import SafetensorError
@@ -32,7 +33,7 @@ __all__ = ["Model", "check_replaceable", "load_model", "save_model"]
 FORMAT = "recurra-model"
 VERSION = 1
 
-CONFIG, WEIGHTS, CARD = "config.json", "weights.safetensors", "README.md"
+CONFIG, WEIGHTS, CARD, PACKED = "config.json", "weights.safetensors", "README.md", ".packed"
 _OF_A_MODEL = {CONFIG, WEIGHTS, CARD}
 _LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what file managers leave in every folder
 
@@ -58,6 +59,7 @@ class Model:
     fitted: what fitting found out, plain JSON values.
     weights: arrays by name.
     card: the text of README.md.
+    packed: the files of packed networks by name, not read yet.
     """
 
     kind: str
@@ -65,6 +67,14 @@ class Model:
     fitted: dict[str, Any]
     weights: dict[str, np.ndarray[Any, Any]] = field(repr=False)
     card: str = ""
+    packed: dict[str, Path] = field(default_factory=dict)
+
+
+class Storable(Protocol):
+    """What writes itself into a file, as a packed network does."""
+
+    def save(self, path: str | os.PathLike[str], /) -> None:
+        """Write the file."""
 
 
 def save_model(
@@ -75,6 +85,7 @@ def save_model(
     fitted: Mapping[str, Any],
     weights: Mapping[str, np.ndarray[Any, Any]],
     card: str,
+    packed: Mapping[str, Storable] | None = None,
 ) -> None:
     """Write a model folder; one that exists is replaced, and a crash leaves the old or the new one, whole.
 
@@ -99,6 +110,8 @@ def save_model(
             for name, content in files.items():
                 (fresh / name).write_bytes(content)
                 sync(fresh / name)
+            for name, network in (packed or {}).items():
+                network.save(fresh / f"{name}{PACKED}")
             sync(fresh)
             _swap(fresh, target)
         finally:
@@ -126,7 +139,8 @@ def load_model(folder: str | Path) -> Model:
     config = _read_config(place / CONFIG)
     weights = _read_weights(place / WEIGHTS)
     card = _text(place / CARD) if (place / CARD).exists() else ""
-    return Model(config["class"], config["arguments"], config["fitted"], weights, card)
+    packed = {path.stem: _regular(path) for path in sorted(place.glob(f"*{PACKED}"))}
+    return Model(config["class"], config["arguments"], config["fitted"], weights, card, packed)
 
 
 # Writing
@@ -165,8 +179,8 @@ def check_replaceable(target: Path) -> None:
     if CONFIG not in names:
         what = "this folder holds something else than a model"
         raise UsageError(what, file=target, value=min(names), hint=hint)
-    if names - _OF_A_MODEL:
-        other = ", ".join(sorted(names - _OF_A_MODEL)[:3])
+    if strange := {name for name in names - _OF_A_MODEL if not name.endswith(PACKED)}:
+        other = ", ".join(sorted(strange)[:3])
         what = "this folder holds files that are no part of a model"
         raise UsageError(what, file=target, value=other, hint=hint)
     try:
@@ -243,6 +257,13 @@ def _read(path: Path, limit: int) -> bytes:
         raise ModelError("the model folder lacks this file", file=path, hint=_COPY_AGAIN) from error
     except OSError as error:
         raise ModelError(f"the file cannot be read: {error.strerror or error}", file=path) from error
+
+
+def _regular(path: Path) -> Path:
+    """The path, if a regular file is there: opening a pipe would wait for ever."""
+    if not path.is_file():
+        raise ModelError("this is not a regular file", file=path, hint=_COPY_AGAIN)
+    return path
 
 
 def _text(path: Path) -> str:

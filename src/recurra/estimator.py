@@ -16,6 +16,7 @@ import numpy as np
 
 from recurra.artifact import CONFIG, Model, load_model, save_model
 from recurra.errors import ModelError, NotFittedError, UsageError
+from recurra.streaming.packed import Packed
 
 __all__ = ["Estimator", "load"]
 
@@ -62,7 +63,15 @@ class Estimator(ABC):
         fitted, weights, card = self._state()
         arguments = self.get_params(deep=False)
         kind = type(self).__name__
-        save_model(folder, kind=kind, arguments=arguments, fitted=fitted, weights=weights, card=card)
+        save_model(
+            folder,
+            kind=kind,
+            arguments=arguments,
+            fitted=fitted,
+            weights=weights,
+            card=card,
+            packed=self._packed(),
+        )
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -86,6 +95,15 @@ class Estimator(ABC):
     def _restore(self, fitted: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any]]) -> None:
         """Become fitted from what `_state` told; raise an error for what does not fit: it may be hostile."""
 
+    def _packed(self) -> Mapping[str, Packed]:
+        """The packed networks that belong to the model, by name."""
+        return {}
+
+    def _unpack(self, programs: Mapping[str, Packed]) -> None:
+        """Take the packed networks of a model folder, if any, before `_restore`."""
+        if programs:
+            raise ModelError(f"a {type(self).__name__} has no packed networks", value=min(programs))
+
     def _check_fitted(self) -> None:
         """Raise NotFittedError before `fit`."""
         if not any(name.endswith("_") and not name.startswith("_") for name in vars(self)):
@@ -105,6 +123,7 @@ class Estimator(ABC):
             raise ModelError(what, file=place, value=unknown[0], hint=hint)
         try:
             estimator = cls(**model.arguments)
+            estimator._unpack({name: Packed.load(path) for name, path in model.packed.items()})
             estimator._restore(model.fitted, model.weights)
         except ModelError:
             raise

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recurra.forecasting.distribution import Copula, Quantiles, normal_cdf, normal_scores, seed_of
+from recurra.forecasting.dependence import normal_scores
+from recurra.forecasting.distribution import Copula, Quantiles, normal_cdf, seed_of
 from recurra.forecasting.forecast import LEVELS
 
 TAUS = np.array(LEVELS)

@@ -76,11 +76,11 @@ def test_a_history_holds_the_calendar_of_the_horizon_too() -> None:
     panel = panel_of(sales(2, 10), [0, 4])
     history = history_of(panel, 3, 2.0, np.array([0, 7]))
     dates = np.datetime64("2023-01-02") + np.arange(13)
-    np.testing.assert_array_equal(history.calendar.numpy(), calendar_features(dates, panel.frequency))
+    np.testing.assert_array_equal(history.calendar, calendar_features(dates, panel.frequency))
     assert history.items.tolist() == [0, 7]
     assert history.first.tolist() == [0, 4]
     assert history.until.tolist() == [10, 10]
-    np.testing.assert_array_equal(history.values.numpy(), panel.values)
+    np.testing.assert_array_equal(history.values, panel.values)
     assert history_from(panel, until=[5, 10]).until.tolist() == [5, 10]
 
 

@@ -15,16 +15,16 @@ from recurra.forecasting.forecast import LEVELS
 from recurra.forecasting.history import MEMORIES, History
 from recurra.forecasting.network import ForecastNetwork, answer, cell_named, remember
 
-ALL = torch.arange(6)
+ALL = np.arange(6)
 
 
-def forecast(network: ForecastNetwork, history: History, rows: torch.Tensor = ALL) -> torch.Tensor:
+def forecast(network: ForecastNetwork, history: History, rows: np.ndarray = ALL) -> torch.Tensor:
     """Quantiles after the last period of the history, (V, H, Q)."""
     last = history.values.shape[1] - 1
     context = remember(network, history, rows, [last])[:, 0]
     level = history.averages[rows, last, -1]
-    ahead = history.ahead(rows, torch.full((len(rows), 1), last), HORIZON)[:, 0]
-    return answer(network, context, level, ahead, history.items[rows])
+    ahead = history.ahead(rows, np.full((len(rows), 1), last), HORIZON)[:, 0]
+    return answer(network, context, *map(torch.from_numpy, (level, ahead, history.items[rows])))
 
 
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.3, 1.0, 30.0, 1e4]), st.sampled_from([0.0, 1.0, 1e15]))
@@ -39,7 +39,7 @@ def test_quantiles_are_finite_and_never_cross(seed: int, scale: float, size: flo
 
 def test_huge_and_tiny_sellers_side_by_side() -> None:
     panel = panel_of(np.array([np.full(20, 1e15), np.full(20, 1e-6), np.zeros(20), [0.0] * 19 + [1e15]]))
-    found = forecast(network_for(panel), history_from(panel), torch.arange(4))
+    found = forecast(network_for(panel), history_from(panel), np.arange(4))
     assert found.isfinite().all()
     assert (found.diff(dim=-1) >= 0).all()
 
@@ -53,7 +53,7 @@ def test_forecasts_scale_with_sales() -> None:
             cell.weight_ih[:, 2] = 0
         network.from_context.weight[:, -1] = 0
     larger = replace(panel, values=panel.values * 16)
-    ours, theirs = (forecast(network, history_from(each), torch.arange(2)) for each in (panel, larger))
+    ours, theirs = (forecast(network, history_from(each), np.arange(2)) for each in (panel, larger))
     torch.testing.assert_close(theirs, ours * 16, rtol=1e-5, atol=1e-4)
 
 
@@ -63,10 +63,10 @@ def test_rows_do_not_touch(cell: str) -> None:
     network, history = network_for(panel, cell=cell), history_from(panel)
     together = forecast(network, history)
     for row in range(6):
-        alone = forecast(network, history, torch.tensor([row]))
+        alone = forecast(network, history, np.array([row]))
         torch.testing.assert_close(alone[0], together[row], rtol=2e-6, atol=1e-6)
-    poisoned = replace(history, values=history.values.clone())
-    poisoned.values[2] = torch.nan
+    poisoned = replace(history, values=history.values.copy())
+    poisoned.values[2] = np.nan
     found = forecast(network, poisoned)
     assert found[2].isnan().all()
     others = [0, 1, 3, 4, 5]
@@ -77,12 +77,12 @@ def test_what_is_remembered_does_not_depend_on_what_was_read_beyond() -> None:
     panel = shop()
     network, history = network_for(panel), history_from(panel)
     origins = [60, 40, 12]
-    found = remember(network, history, torch.tensor([4, 0]), origins)
+    found = remember(network, history, np.array([4, 0]), origins)
     assert found.shape == (2, 3, network.encoder.output_size)
     for place, origin in enumerate(origins):
         short = history_from(panel.until(origin + 1))
         short = replace(short, averages=history.averages[:5, : origin + 1])  # the same typical size
-        alone = remember(network, short, torch.tensor([4, 0]), [origin])
+        alone = remember(network, short, np.array([4, 0]), [origin])
         torch.testing.assert_close(alone[:, 0], found[:, place], rtol=2e-6, atol=1e-6)
 
 
@@ -99,7 +99,7 @@ def test_a_late_series_is_read_from_its_first_period_on() -> None:
         items=history.items[5:],
         first=np.zeros(1, dtype=np.int64),
     )
-    alone = remember(network, late, torch.tensor([0]), [69 - begun])
+    alone = remember(network, late, np.array([0]), [69 - begun])
     together = remember(network, history, ALL, [69])
     torch.testing.assert_close(alone[0], together[5], rtol=2e-6, atol=1e-6)
     assert remember(network, history, ALL, [3]).isfinite().all()  # it had not begun
@@ -108,8 +108,8 @@ def test_a_late_series_is_read_from_its_first_period_on() -> None:
 def test_many_series_are_read_in_parts() -> None:
     panel = panel_of(np.tile(sales(3, 12), (100, 1)))
     network, history = network_for(panel), history_from(panel)
-    history = replace(history, items=torch.zeros(300, dtype=torch.int64))
-    found = remember(network, history, torch.arange(300), [11])
+    history = replace(history, items=np.zeros(300, dtype=np.int64))
+    found = remember(network, history, np.arange(300), [11])
     assert len(found) == 300
     torch.testing.assert_close(found[297:], found[:3], rtol=2e-6, atol=1e-6)
 
@@ -124,7 +124,7 @@ def test_dropout_is_for_training_only() -> None:
 @pytest.mark.parametrize("frequency", MEMORIES)
 def test_every_frequency_is_read(frequency: str) -> None:
     panel = panel_of(sales(3, 12), frequency=frequency, start="2001-01-01")
-    found = forecast(network_for(panel), history_from(panel), torch.arange(3))
+    found = forecast(network_for(panel), history_from(panel), np.arange(3))
     assert found.isfinite().all()
 
 

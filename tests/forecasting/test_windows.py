@@ -67,8 +67,8 @@ def test_batches_are_those_of_a_naive_construction(
             assert batch.y[row].tolist() == values
             for t in range(steps):
                 if start + t < periods:
-                    assert torch.equal(batch.averages[row, t], history.averages[n, start + t])
-                    assert torch.equal(batch.calendar[row, t], history.calendar[start + t])
+                    assert np.array_equal(batch.averages[row, t], history.averages[n, start + t])
+                    assert np.array_equal(batch.calendar[row, t], history.calendar[start + t])
             for k, place in enumerate(batch.origins.tolist()):
                 origin = start + place
                 for h in range(HORIZON):
@@ -76,10 +76,10 @@ def test_batches_are_those_of_a_naive_construction(
                     assert bool(batch.known[row, k, h]) == (origin >= first[n] and t < until[n])
                     if batch.known[row, k, h]:
                         assert float(batch.target[row, k, h]) == 1000 * n + t + 1
-                        assert torch.equal(batch.ahead[row, k, h, :-1], history.calendar[t])
+                        assert np.array_equal(batch.ahead[row, k, h, :-1], history.calendar[t])
                         seen = origin - (origin - t) % 7  # the last period of that weekday
                         usual = (
-                            float(logarithm(history.usual[n, seen] / batch.averages[row, place, -1]))
+                            float(logarithm(history.usual[n, seen] / history.averages[n, origin, -1]))
                             if seen >= first[n]
                             else 0
                         )
@@ -101,7 +101,7 @@ def test_every_series_and_period_is_learned() -> None:
 
 def test_the_held_out_horizon_is_no_target() -> None:
     history = labelled(3, 40, until=[35, 40, 35])
-    history.values[[0, 2], 35:] = torch.nan
+    history.values[[0, 2], 35:] = np.nan
     source = windows(history)
     for _ in range(60):
         batch = source.next()
@@ -192,7 +192,7 @@ def test_the_loss_is_that_of_plain_numpy() -> None:
     level = batch.averages[:, batch.origins, -1]
     units = network.head(outputs[:, batch.origins], level, batch.ahead, batch.item).detach().numpy()
     level = level.numpy().astype(np.float64)
-    typical = np.sqrt(history.averages[..., -1].numpy().astype(np.float64)).mean()
+    typical = np.sqrt(history.averages[..., -1].astype(np.float64)).mean()
     total, count = 0.0, 0
     for b, k, h in np.argwhere(batch.known.numpy()):
         y = float(batch.target[b, k, h])
@@ -225,15 +225,15 @@ def test_the_evaluation_is_the_weighted_quantile_loss() -> None:
     rows = np.array([1, 4])
     problem = QuantileProblem(history, HORIZON, torch.tensor(LEVELS), rows)
     last = 70 - HORIZON - 1
-    context = remember(network, history, torch.from_numpy(rows), [last])[:, 0]
+    context = remember(network, history, rows, [last])[:, 0]
     level = history.averages[rows, last, -1]
-    ahead = history.ahead(torch.from_numpy(rows), torch.full((2, 1), last), HORIZON)[:, 0]
-    quantiles = answer(network, context, level, ahead, history.items[rows])
+    ahead = history.ahead(rows, np.full((2, 1), last), HORIZON)[:, 0]
+    quantiles = answer(network, context, *map(torch.from_numpy, (level, ahead, history.items[rows])))
     expected = weighted_quantile_loss(panel.values[rows, -HORIZON:], quantiles.numpy(), LEVELS)
     found = problem.evaluate(network)
     assert found == pytest.approx(expected, rel=1e-5)
     # It sees nothing of what it is scored on.
     changed = history_from(panel)
-    changed.values[:, -HORIZON:] = torch.nan
-    assert torch.equal(remember(network, changed, torch.from_numpy(rows), [last])[:, 0], context)
+    changed.values[:, -HORIZON:] = np.nan
+    assert torch.equal(remember(network, changed, rows, [last])[:, 0], context)
     assert QuantileProblem(history, HORIZON, torch.tensor(LEVELS), rows[:0]).evaluate(network) is None

@@ -249,7 +249,9 @@ def _untrained(context: typer.Context) -> Forecaster:
     given = context.params
     settings = {name: given[name] for name in (*READING, "cell", "steps", "seed")}
     columns = o.role_columns(given["item"], given["date"], given["quantity"])
-    return Forecaster(given["horizon"] or HORIZON, columns=columns, **settings)
+    forecaster = Forecaster(given["horizon"] or HORIZON, columns=columns, **settings)
+    forecaster.check_arguments()  # before a large file is read
+    return forecaster
 
 
 def _trained(context: typer.Context, folder: Path) -> Forecaster:

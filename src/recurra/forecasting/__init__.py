@@ -10,10 +10,6 @@ try:
     import polars  # noqa: F401
 except ImportError as error:
     raise MissingExtraError.of("polars or narwhals", "tables") from error
-try:
-    import torch  # noqa: F401
-except ImportError as error:
-    raise MissingExtraError.of("torch", "train") from error
 
 from recurra.forecasting.forecaster import Forecaster
 from recurra.forecasting.production import ProductionPlan, plan_production

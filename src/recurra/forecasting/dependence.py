@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from recurra.forecasting.data import Panel
-from recurra.forecasting.distribution import Copula, Quantiles, normal_scores
+from recurra.forecasting.distribution import Copula, Quantiles
 from recurra.forecasting.history import History
 from recurra.forecasting.network import ForecastNetwork, answer, remember
 
@@ -38,18 +38,18 @@ def fit_copula(
         return Copula.independent(horizon)
     generator = np.random.default_rng(seed)
     rows = np.sort(generator.permutation(len(panel.ids))[:SERIES])
-    context = remember(network, history, torch.from_numpy(rows), origins)
+    context = remember(network, history, rows, origins)
     scores = np.full((len(origins), len(rows), horizon), np.nan)
     for number, origin in enumerate(origins):
         begun = panel.first[rows] <= origin
-        here = torch.from_numpy(rows[begun])
+        here = rows[begun]
         if not len(here):
             continue
         ahead = slice(origin + 1, origin + 1 + horizon)
         level = history.averages[here, origin, -1]
-        known = history.ahead(here, torch.full((len(here), 1), origin), horizon)[:, 0]
-        items = history.items[here]
-        answered = answer(network, context[torch.from_numpy(begun), number], level, known, items)
+        known = history.ahead(here, np.full((len(here), 1), origin), horizon)[:, 0]
+        given = (torch.from_numpy(each) for each in (level, known, history.items[here]))
+        answered = answer(network, context[torch.from_numpy(begun), number], *given)
         floor = 0.0 if panel.nonnegative else -np.inf
         quantiles = Quantiles(levels, np.maximum(answered.double().numpy(), floor), floor)
         actual = panel.values[rows[begun], ahead].astype(np.float64)
@@ -65,3 +65,8 @@ def _normal_scores(
     low = np.where(actual <= quantiles.floor, 0.0, np.minimum(quantiles.probability(actual - half), high))
     u = low + (high - low) * generator.random(actual.shape)
     return normal_scores(np.clip(u, EDGE, 1 - EDGE))
+
+
+def normal_scores(u: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The inverse of Φ, at probabilities inside 0 … 1."""
+    return np.asarray(torch.special.ndtri(torch.from_numpy(np.ascontiguousarray(u))).numpy())

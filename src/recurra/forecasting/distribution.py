@@ -14,7 +14,7 @@ import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,15 +148,33 @@ def seed_of(name: str) -> int:
     return zlib.crc32(name.encode())
 
 
-def normal_cdf(z: NDArray[Any]) -> Floats:
-    """Φ, the standard normal distribution function."""
-    import torch
-
-    return np.asarray(torch.special.ndtr(torch.from_numpy(np.ascontiguousarray(z))).numpy(), dtype=np.float64)
+# Φ in steps so small that a cubic in each, with Φ's values and slopes at both ends (Hermite), is within 1e-13 of it.
+_STEPS, _REACH = 512, 8.5
+_BLOCK = 16_384  # numbers, so that what is in between stays in the cache
 
 
-def normal_scores(u: Floats) -> Floats:
-    """The inverse of Φ, at probabilities inside 0 … 1."""
-    import torch
+@cache
+def _cubics() -> tuple[Floats, Floats, Floats, Floats]:
+    """Their coefficients, the constant ones first."""
+    points = np.linspace(-_REACH, _REACH, round(2 * _REACH * _STEPS) + 1)
+    height = np.array([math.erfc(-z / math.sqrt(2)) / 2 for z in points.tolist()])
+    slope = np.exp(-(points**2) / 2) / math.sqrt(2 * math.pi) / _STEPS
+    gain, start, end = np.diff(height), slope[:-1], slope[1:]
+    return height[:-1], start, 3 * gain - 2 * start - end, start + end - 2 * gain
 
-    return np.asarray(torch.special.ndtri(torch.from_numpy(np.ascontiguousarray(u))).numpy())
+
+def normal_cdf(z: Floats) -> Floats:
+    """Φ, the standard normal distribution function, at finite `z`."""
+    flat = np.ascontiguousarray(z, dtype=np.float64).reshape(-1)
+    cubics, found = _cubics(), np.empty_like(flat)
+    for first in range(0, len(flat), _BLOCK):
+        at = np.clip(flat[first : first + _BLOCK], -_REACH, np.nextafter(_REACH, 0))
+        at = (at + _REACH) * _STEPS
+        number = np.minimum(at.astype(np.int32), len(cubics[0]) - 1)
+        at -= number
+        y = cubics[3][number]
+        for coefficients in cubics[2::-1]:
+            y *= at
+            y += coefficients[number]
+        found[first : first + _BLOCK] = y
+    return found.reshape(np.shape(z))

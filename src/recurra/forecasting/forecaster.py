@@ -7,39 +7,39 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from functools import cached_property
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import narwhals as nw
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from recurra import __version__
+from recurra import __version__, native
 from recurra.errors import InputError, UsageError
 from recurra.estimator import Estimator
 from recurra.forecasting import persistence
 from recurra.forecasting.calendar import Frequency, calendar_features, frequency_named
 from recurra.forecasting.data import Cancellations, Gaps, Negative, Panel, Reading, frame_like
-from recurra.forecasting.dependence import fit_copula
 from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.forecast import LEVELS, QUANTILES, Forecast
-from recurra.forecasting.history import MEMORIES, History, history_of, typical_size
-from recurra.forecasting.network import ForecastNetwork, answer, cell_named, remember
+from recurra.forecasting.history import STEPS_A_WINDOW, History, history_of, typical_size
+from recurra.forecasting.packed import Answering, PackedNetwork
 from recurra.forecasting.persistence import Memory
 from recurra.forecasting.stock import StockPlan
-from recurra.forecasting.windows import QuantileProblem, Windows
 from recurra.sources import Source
-from recurra.training import Outcome, Recipe, train
+from recurra.streaming.packed import Packed
+from recurra.training.outcome import Outcome
+from recurra.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from recurra.forecasting.network import ForecastNetwork
 
 __all__ = ["Forecaster"]
 
-STRANGERS = 0.1  # share of series read as an unknown item, so that unknown items can be forecast
 HELD_OUT = 0.1  # share of series whose last horizon is held out, to find the best step
-STEPS_A_WINDOW = {"hourly": 96, "daily": 42, "weekly": 52, "monthly": 24, "quarterly": 12, "yearly": 8}
 STEPS, ROUNDS = (400, 1600), 7  # unless told otherwise: seven times through the data, within these bounds
-ORIGINS = 12  # of the steps of a window, those from which a forecast is asked
 LARGEST = {"horizon": 2000, "hidden_size": 8192, "layers": 32, "embedding_size": 4096, "batch_size": 65536}
 
 
@@ -66,7 +66,8 @@ class Forecaster(Estimator):
     gaps: what an item's periods without a line are: "zero" sales, or "missing" and filled.
     seed: the same seed gives the same model on the same machine.
 
-    After `fit`: `notes_` says what was decided about the data, `outcome_` how training went.
+    After `fit`: `notes_` says what was decided about the data, `outcome_` how training went. Training needs torch;
+    a model that was packed (`pack`) forecasts without it.
 
     The network is that of `forecasting.network`: a recurrent encoder with a direct multi-horizon quantile head
     (Wen et al. 2017, arXiv 1711.11053), trained on the pinball loss. Joint paths come from a Gaussian copula whose
@@ -134,6 +135,8 @@ class Forecaster(Estimator):
         Raises InputError for data that cannot be used, UsageError for arguments that do not fit.
         """
         self.check_arguments()
+        from recurra.forecasting import fitting
+
         panel = self.read(frame)
         recipe = self._recipe(panel, max_seconds)
         length = len(panel.dates)
@@ -145,36 +148,22 @@ class Forecaster(Estimator):
         self._forget(frame)
         until, validation = self._hold_out(panel)
         typical = typical_size(panel)
-        items = np.arange(1, len(panel.ids) + 1)
-        history = history_of(panel, self.horizon, typical, items, until)
-        problem = QuantileProblem(history, self.horizon, torch.tensor(LEVELS), validation)
-        source = Windows(
+        history = history_of(panel, self.horizon, typical, np.arange(1, len(panel.ids) + 1), until)
+        outcome, network, copula = fitting.learn(
+            self,
+            panel,
             history,
-            batch_size=self.batch_size,
-            steps=STEPS_A_WINDOW[panel.frequency.name],
-            origins=ORIGINS,
-            horizon=self.horizon,
-            strangers=STRANGERS,
-            seed=self.seed,
-        )
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seed)  # torch.manual_seed would reach a GPU's, too
-            network = self.make_network(len(panel.ids), panel.frequency)
-        outcome = train(
-            network,
-            problem,
-            source,
             recipe,
+            validation=validation,
             folder=None if checkpoint is None else Path(checkpoint),
-            resume=True,
             fingerprint=self._fingerprint(panel),
-            description=f"training on {len(panel.ids):,} series",
         )
-        copula = fit_copula(network, history, panel, self.horizon, np.array(LEVELS), self.seed)
-        memory = _memory_of(network, panel, history)
+        memory = _memory_of(network, panel, history, self.horizon)
         # All at once: whoever interrupts what is above finds an unfitted model, not half of one.
         self.outcome_: Outcome = outcome
+        self.weights_ = fitting.arrays_of(network)
         self.network_, self.typical_, self.rhythm_ = network, typical, panel.frequency
+        self.packed_: PackedNetwork | None = None
         self.nonnegative_, self.whole_, self.notes_ = panel.nonnegative, panel.whole, panel.notes
         self.items_, self.copula_, self.memory_ = panel.ids, copula, memory
         return self
@@ -285,18 +274,53 @@ class Forecaster(Estimator):
         calendar = np.repeat(calendar_features(dates, rhythm)[None], len(memory.ids), axis=0)
         usual = memory.usual[:, np.arange(self.horizon) % memory.usual.shape[1], None]
         ahead = np.concatenate([calendar, usual], axis=2)
-        known = (torch.from_numpy(x) for x in (memory.context, memory.level, ahead, memory.items))
-        values = answer(self.network_, *known).double().numpy()
+        values = self._runs.answers(memory.context, memory.level, ahead, memory.items).astype(np.float64)
         floor = 0.0 if self.nonnegative_ else -np.inf
         quantiles = Quantiles(np.array(LEVELS), np.maximum(values, floor), floor)
         return Forecast(memory.ids, dates, quantiles, self.copula_, rhythm, self.whole_, self.seed)
 
+    def pack(self, weights: str = "float32", *, frame: Any = None, bound: float | None = None) -> float:
+        """Pack the network: from now on forecasts need no torch, once saved in no process.
+
+        Parameters
+        ----------
+        weights: how its matrices are stored, "float32", "float16", "int8" or "int4".
+        frame: sales with whose history the packed network is compared with its source; None draws some.
+        bound: how far its quantiles may be from the source's, as a share of their root mean square in units of each
+            series' level; None: 0.001, 0.01, 0.1 and 0.5, in the order of the formats.
+
+        Returns how far they are. `save` keeps the packed network, `fit` drops it. Raises UsageError where they are
+        farther, with the figures, for an unknown format and for a cell that cannot be packed; NotFittedError before
+        `fit`.
+        """
+        self._check_fitted()
+        from recurra.forecasting import fitting
+
+        packed = fitting.pack(self.network_, weights, self.weights_)
+        history = fitting.drawn_history(self) if frame is None else self._history(self.read(frame))
+        error = fitting.disagreement(self.network_, packed, history)
+        fitting.check_disagreement(error, weights, bound)
+        self.packed_ = packed
+        return error
+
+    @cached_property
+    def network_(self) -> ForecastNetwork:
+        """The trained network, for torch."""
+        from recurra.forecasting import fitting
+
+        return fitting.network_of(self, self.weights_)
+
+    @property
+    def _runs(self) -> Answering:
+        """What reads and answers: the packed network, which needs no torch, where there is one that can run."""
+        return self.packed_ if self.packed_ is not None and native.available() else self.network_
+
     def training_facts(self) -> dict[str, object]:
         """How the model was made, in plain values."""
         self._check_fitted()
-        return {
+        facts: dict[str, object] = {
             "network": f"{self.layers} × {self.cell.upper()}({self.hidden_size}), direct quantile head",
-            "parameters": sum(p.numel() for p in self.network_.parameters()),
+            "parameters": sum(array.size for array in self.weights_.values()),
             "steps": self.outcome_.steps,
             "seconds": round(self.outcome_.seconds, 1),
             "ended by": self.outcome_.stopped,
@@ -304,24 +328,32 @@ class Forecaster(Estimator):
             "held-out loss": self.outcome_.best_loss,
             "seed": self.seed,
             "recurra": __version__,
-            "torch": torch.__version__,
         }
+        return facts if self.packed_ is None else facts | {"packed weights": self.packed_.weights}
 
     def check_arguments(self) -> None:
-        """Raise UsageError where an argument is out of its range."""
+        """Raise UsageError where an argument is out of its range, MissingExtraError where torch is not installed."""
+        self._check_ranges()
+        from recurra.forecasting import fitting
+
+        fitting.cell_named(self.cell)
+
+    def _check_ranges(self) -> None:
+        """`check_arguments` of all but the cell, whose name only torch's side knows."""
         for name, most in LARGEST.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= most:
                 raise UsageError(f"{name} must be a whole number, 1 to {most:,}", value=value)
         if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise UsageError("dropout must be a number, 0 or more and below 1", value=self.dropout)
-        cell_named(self.cell)
         Recipe(
             steps=STEPS[0] if self.steps is None else self.steps,
             learning_rate=self.learning_rate,
             patience=self.patience,
             seed=self.seed,
         )
+        if not isinstance(self.cell, str):
+            raise UsageError("cell must be the name of a cell", value=self.cell)
         for name in ("frequency", "date_format", "decimal", "unit"):
             value = getattr(self, name)
             if not isinstance(value, str | None):
@@ -346,18 +378,9 @@ class Forecaster(Estimator):
 
     def make_network(self, items: int, frequency: Frequency) -> ForecastNetwork:
         """An untrained network of this forecaster's arguments for a number of items."""
-        return ForecastNetwork(
-            items=items,
-            features=calendar_features(np.array(["2000-01-01"], dtype="datetime64[s]"), frequency).shape[1],
-            memories=len(MEMORIES[frequency.name]),
-            horizon=self.horizon,
-            quantiles=len(LEVELS),
-            cell=self.cell,
-            hidden_size=self.hidden_size,
-            layers=self.layers,
-            embedding_size=self.embedding_size,
-            dropout=self.dropout,
-        )
+        from recurra.forecasting import fitting
+
+        return fitting.make_network(self, items, frequency)
 
     def _hold_out(self, panel: Panel) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """For every series where training ends, and which series are held out; none if histories are short."""
@@ -384,10 +407,13 @@ class Forecaster(Estimator):
                 f"the data are {panel.frequency.name}, the model was trained on {self.rhythm_.name} data",
                 hint="Give data of that frequency, or train a new model.",
             )
+        return _memory_of(self._runs, panel, self._history(panel), self.horizon), panel.frequency
+
+    def _history(self, panel: Panel) -> History:
+        """What the network reads of a panel; items that it was not trained on are number 0."""
         numbers = {name: number for number, name in enumerate(self.items_, start=1)}
         items = np.array([numbers.get(name, 0) for name in panel.ids], dtype=np.int64)
-        history = history_of(panel, self.horizon, self.typical_, items)
-        return _memory_of(self.network_, panel, history), panel.frequency
+        return history_of(panel, self.horizon, self.typical_, items)
 
     def _forget(self, frame: Any) -> None:
         for name in [name for name in vars(self) if name.endswith("_") and not name.endswith("__")]:
@@ -408,15 +434,19 @@ class Forecaster(Estimator):
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]], str]:
         return persistence.state(self)
 
+    def _packed(self) -> Mapping[str, Packed]:
+        return {} if self.packed_ is None else self.packed_.programs
+
+    def _unpack(self, programs: Mapping[str, Packed]) -> None:
+        self.packed_ = PackedNetwork(programs) if programs else None
+
     def _restore(self, fitted: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any]]) -> None:
         persistence.restore(self, fitted, weights)
 
 
-def _memory_of(network: ForecastNetwork, panel: Panel, history: History) -> Memory:
-    last = len(panel.dates) - 1
-    rows = torch.arange(len(panel.ids))
-    context = remember(network, history, rows, [last])[:, 0].numpy()
-    level = history.averages[:, last, -1].numpy()
-    phases = min(history.season, network.horizon)
-    usual = history.ahead(rows, torch.full((len(rows), 1), last), phases)[:, 0, :, -1].numpy()
-    return Memory(panel.ids, history.items.numpy(), context, level, usual, panel.dates[-1])
+def _memory_of(network: Answering, panel: Panel, history: History, horizon: int) -> Memory:
+    last, rows = len(panel.dates) - 1, np.arange(len(panel.ids))
+    level = history.averages[:, last, -1]
+    phases = min(history.season, horizon)
+    usual = history.ahead(rows, np.full((len(rows), 1), last), phases)[:, 0, :, -1]
+    return Memory(panel.ids, history.items, network.contexts(history), level, usual, panel.dates[-1])

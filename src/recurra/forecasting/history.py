@@ -9,14 +9,23 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from recurra.forecasting.calendar import Frequency, calendar_features
 from recurra.forecasting.data import Panel
 
-__all__ = ["MEMORIES", "History", "averages", "history_of", "logarithm", "typical_size", "usual"]
+__all__ = [
+    "MEMORIES",
+    "STEPS_A_WINDOW",
+    "History",
+    "averages",
+    "history_of",
+    "logarithm",
+    "typical_size",
+    "usual",
+]
+
+Floats = NDArray[np.float32]
 
 # Over how many periods the recurrent averages of a series reach, shortest first. The longest is the series' level:
 # the unit in which it is read and forecast; the others tell the network how sales have moved of late.
@@ -29,44 +38,46 @@ MEMORIES: Final = {
     "yearly": (2.0, 3.0, 5.0),
 }
 PHASE_MEMORY: Final = 8.0  # seasons
+# Periods that training reads between two steps.
+STEPS_A_WINDOW: Final = {"hourly": 96, "daily": 42, "weekly": 52, "monthly": 24, "quarterly": 12, "yearly": 8}
 
 
 @dataclass(frozen=True)
 class History:
-    """N series over L periods as tensors, and the calendar of the L + H periods from the first on.
+    """N series over L periods as arrays, and the calendar of the L + H periods from the first on.
 
     Series n has values from `first[n]` on; from `until[n]` on they are held out of training, for validation.
     """
 
-    values: Tensor  # (N, L) float32
-    averages: Tensor  # (N, L, M) float32, above 0, the longest memory last
-    usual: Tensor  # (N, L) float32, what this phase of the season usually sold, this period included
+    values: Floats  # (N, L)
+    averages: Floats  # (N, L, M) above 0, the longest memory last
+    usual: Floats  # (N, L) what this phase of the season usually sold, this period included
     season: int  # periods of the season
-    calendar: Tensor  # (L + H, F) float32
-    items: Tensor  # (N,) int64, rows of the embedding
+    calendar: Floats  # (L + H, F)
+    items: NDArray[np.int64]  # (N,) rows of the embedding
     first: NDArray[np.int64]  # (N,)
     until: NDArray[np.int64]  # (N,)
 
-    def ahead(self, rows: Tensor, origins: Tensor, horizon: int) -> Tensor:
+    def ahead(self, rows: NDArray[np.int64], origins: NDArray[np.int64], horizon: int) -> Floats:
         """What is known of the periods ahead of `origins` (V, K) of series `rows` (V,): (V, K, H, F + 1).
 
         Their calendar, and what the same phase of the season usually sold up to the origin, in units of the level
         there and logarithmic; 0 where the series has not seen that phase.
         """
-        steps = torch.arange(1, horizon + 1)
+        steps = np.arange(1, horizon + 1)
         period = origins[..., None] + steps
         seen = period - self.season * ((steps - 1) // self.season + 1)
         row = rows[:, None, None]
         level = self.averages[rows[:, None], origins, -1][..., None]
-        size = logarithm(self.usual[row, seen.clamp(min=0)] / level)
-        begun = seen >= torch.from_numpy(self.first)[row]
-        calendar = self.calendar[period.clamp(max=len(self.calendar) - 1)]
-        return torch.cat([calendar, torch.where(begun, size, 0.0)[..., None]], -1)
+        size = logarithm(self.usual[row, np.maximum(seen, 0)] / level)
+        begun = seen >= self.first[row]
+        calendar = self.calendar[np.minimum(period, len(self.calendar) - 1)]
+        return np.concatenate([calendar, np.where(begun, size, np.float32(0))[..., None]], -1)
 
 
-def logarithm(ratio: Tensor) -> Tensor:
+def logarithm(ratio: Floats) -> Floats:
     """sign(r) log(1 + |r|): like a logarithm for large numbers of either sign, and 0 at 0."""
-    return torch.sign(ratio) * torch.log1p(ratio.abs())
+    return np.asarray(np.sign(ratio) * np.log1p(np.abs(ratio)))
 
 
 def history_of(
@@ -82,12 +93,12 @@ def history_of(
     sizes = averages(panel.values, panel.first, typical, panel.frequency)
     phases = usual(panel.values, panel.first, sizes[..., -1], panel.frequency.season)
     return History(
-        values=torch.from_numpy(np.ascontiguousarray(panel.values, dtype=np.float32)),
-        averages=torch.from_numpy(sizes),
-        usual=torch.from_numpy(phases),
+        values=np.ascontiguousarray(panel.values, dtype=np.float32),
+        averages=sizes,
+        usual=phases,
         season=panel.frequency.season,
-        calendar=torch.from_numpy(calendar_features(dates, panel.frequency)),
-        items=torch.from_numpy(items),
+        calendar=calendar_features(dates, panel.frequency),
+        items=items,
         first=panel.first,
         until=np.full(len(panel.ids), length, dtype=np.int64) if until is None else until,
     )

@@ -13,18 +13,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import embedding, silu
 
 from recurra.cells import CELLS
 from recurra.errors import UsageError
-from recurra.forecasting.history import History, logarithm
+from recurra.forecasting.history import History
 from recurra.networks import Recurrent
 from recurra.networks.heads import rising
 
 __all__ = ["ForecastNetwork", "answer", "cell_named", "remember"]
 
+SERIES = 256  # that are read at once
 ANSWERS = 32_768  # periods of series that the head answers at once: a bound on memory
 LARGEST_LOG = 8.0  # a quantile is at most e^8 ≈ 3000 times the level: gradients stay finite
 
@@ -98,12 +101,15 @@ class ForecastNetwork(nn.Module):
         Returns the outputs (B, T, D) and the state after.
         """
         who = self.embedding(item)[:, None].expand(-1, y.shape[1], -1)
-        level = averages[..., -1]
-        size = logarithm(y / level)
-        tempo = torch.log(averages[..., :-1] / level[..., None])
-        columns = [size[..., None], (y > 0).to(y.dtype)[..., None], _log_level(level), tempo, calendar, who]
-        outputs, state = self.encoder(torch.cat(columns, -1), state)
+        outputs, state = self.encoder(_columns(y, averages, calendar, who), state)
         return outputs, state
+
+    def read(
+        self, y: Tensor, averages: Tensor, calendar: Tensor, item: Tensor, state: Any
+    ) -> tuple[Tensor, Any]:
+        """`encode` of one period: y (B,), averages (B, M), calendar (B, F); the output (B, D) and the state after."""
+        output, state = self.encoder.step(_columns(y, averages, calendar, self.embedding(item)), state)
+        return output, state
 
     def head(self, context: Tensor, level: Tensor, ahead: Tensor, item: Tensor) -> Tensor:
         """Quantiles in units of the level, (B, K, H, Q), rising along Q.
@@ -112,10 +118,50 @@ class ForecastNetwork(nn.Module):
         `ahead` of each (B, K, H, F + 1) (`History.ahead`) and the items (B,).
         """
         who = self.embedding(item)[:, None].expand(-1, context.shape[1], -1)
-        known = self.from_context(torch.cat([self.dropout(context), who, _log_level(level)], -1))
-        x = silu(known[:, :, None] + self.from_distance + self.from_ahead(ahead))
+        return self._quantiles(self._known(context, level, who)[:, :, None], self.from_distance, ahead)
+
+    def answer(self, context: Tensor, level: Tensor, ahead: Tensor, period: Tensor, item: Tensor) -> Tensor:
+        """`head` of one period, number `period` (B,) from 0 on: context (B, D), level (B,), ahead (B, F + 1)."""
+        known = self._known(context, level, self.embedding(item))
+        return self._quantiles(known, embedding(period, self.from_distance), ahead)
+
+    def contexts(self, history: History) -> NDArray[np.float32]:
+        """What the encoder knows of every series after its last period, (N, D)."""
+        found = remember(self, history, np.arange(len(history.first)), [history.values.shape[1] - 1])
+        return found[:, 0].numpy()
+
+    def answers(
+        self,
+        context: NDArray[np.float32],
+        level: NDArray[np.float32],
+        ahead: NDArray[np.float32],
+        items: NDArray[np.int64],
+    ) -> NDArray[np.float32]:
+        """`answer`, the function below, of arrays."""
+        return answer(self, *map(torch.from_numpy, (context, level, ahead, items))).numpy()
+
+    def _known(self, context: Tensor, level: Tensor, who: Tensor) -> Tensor:
+        return self.from_context(torch.cat([self.dropout(context), who, _log_level(level)], -1))  # type: ignore[no-any-return]
+
+    def _quantiles(self, known: Tensor, distance: Tensor, ahead: Tensor) -> Tensor:
+        x = silu(known + distance + self.from_ahead(ahead))
         x = x + silu(self.hidden(x))
         return _unlog(rising(self.out(x)))
+
+
+def _columns(y: Tensor, averages: Tensor, calendar: Tensor, who: Tensor) -> Tensor:
+    """What the encoder reads, (…, I), of y (…), averages (…, M), calendar (…, F) and the item's vector (…, E)."""
+    level = averages[..., -1]
+    size = _log(y / level)
+    tempo = torch.log(averages[..., :-1] / level[..., None])
+    sold = torch.sign(y).relu()
+    columns = [size[..., None], sold[..., None], _log_level(level), tempo, calendar, who]
+    return torch.cat(columns, -1)
+
+
+def _log(ratio: Tensor) -> Tensor:
+    """`history.logarithm` of a tensor."""
+    return torch.sign(ratio) * torch.log1p(ratio.abs())
 
 
 def _log_level(level: Tensor) -> Tensor:
@@ -128,22 +174,26 @@ def _unlog(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def remember(network: ForecastNetwork, history: History, rows: Tensor, origins: Sequence[int]) -> Tensor:
+def remember(
+    network: ForecastNetwork, history: History, rows: NDArray[np.int64], origins: Sequence[int]
+) -> Tensor:
     """What the encoder knows of series `rows` (V,) after the periods `origins` (K,): (V, K, D).
 
     A series is read from its first period on, as in training, and never beyond the last origin; what is said of
     an origin before its first period means nothing.
     """
     network.eval()
-    last, first = max(origins), torch.from_numpy(history.first)
-    found = []
-    for part in torch.split(rows, 256):
-        begin = first[part].clamp(max=last)[:, None]
-        time = (begin + torch.arange(last + 1 - int(begin.min()))).clamp(max=last)
-        places = (torch.tensor(origins) - begin).clamp(min=0)
+    last, found = max(origins), []
+    for start in range(0, len(rows), SERIES):
+        part = rows[start : start + SERIES]
+        begin = np.minimum(history.first[part], last)[:, None]
+        time = np.minimum(begin + np.arange(last + 1 - int(begin.min())), last)
         series = part[:, None]
         read = (history.values[series, time], history.averages[series, time], history.calendar[time])
-        outputs, _ = network.encode(*read, history.items[part], network.initial_state(len(part)))
+        y, averages, calendar = map(torch.from_numpy, read)
+        items = torch.from_numpy(history.items[part])
+        outputs, _ = network.encode(y, averages, calendar, items, network.initial_state(len(part)))
+        places = torch.from_numpy(np.maximum(np.asarray(origins) - begin, 0))
         found.append(outputs[torch.arange(len(part))[:, None], places])
     return torch.cat(found)
 

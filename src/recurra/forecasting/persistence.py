@@ -7,16 +7,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from recurra.errors import ModelError
-from recurra.forecasting.calendar import Frequency, frequency_named
+from recurra.forecasting.calendar import Frequency, calendar_features, frequency_named
 from recurra.forecasting.card import card
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
-from recurra.training import Outcome
-from recurra.training.run import Reason
+from recurra.forecasting.history import MEMORIES
+from recurra.forecasting.packed import PackedNetwork, digest_of
+from recurra.training.outcome import Outcome, Reason
 
 if TYPE_CHECKING:
     from recurra.forecasting.forecaster import Forecaster
@@ -58,7 +58,7 @@ def state(model: Forecaster) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, 
         "notes": list(model.notes_),
         "outcome": asdict(model.outcome_),
     }
-    weights = {f"network.{name}": t.detach().numpy() for name, t in model.network_.state_dict().items()}
+    weights = {f"network.{name}": array for name, array in model.weights_.items()}
     weights |= {"memory.items": memory.items, "memory.context": memory.context, "memory.level": memory.level}
     weights["memory.usual"] = memory.usual
     return fitted, weights | {"copula.root": model.copula_.root}, card(model, fitted)
@@ -66,20 +66,17 @@ def state(model: Forecaster) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, 
 
 def restore(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> None:
     """Make `model`, whose arguments are set, fitted; raises ModelError for content that does not fit."""
-    model.check_arguments()
+    model._check_ranges()
     if tuple(fitted["levels"]) != LEVELS:
         raise ModelError("the model's quantile levels are not those of this recurra", value=fitted["levels"])
     model.rhythm_ = _rhythm(fitted["rhythm"])
     model.items_ = _names(fitted["items"])
-    arrays = {name.removeprefix("network."): w for name, w in weights.items() if name.startswith("network.")}
-    with torch.device("meta"):  # sizes come from config.json: nothing is allocated before they are checked
-        network = model.make_network(len(model.items_), model.rhythm_)
-    for name, tensor in network.state_dict().items():
-        _array(arrays, name, tuple(tensor.shape), np.float32)
-    if unknown := sorted(arrays.keys() - network.state_dict().keys()):
-        raise ModelError("the network has no such weights", value=unknown[0])
-    network.load_state_dict({name: torch.from_numpy(w) for name, w in arrays.items()}, assign=True)
-    model.network_ = network.eval().requires_grad_(False)
+    prefix = "network."
+    model.weights_ = {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
+    if model.packed_ is not None:
+        _check_packed(model, model.packed_)
+    else:
+        _ = model.network_  # it is made, and so checked, now
     model.copula_ = _copula(model, fitted, weights)
     model.memory_ = _memory(model, fitted, weights)
     model.typical_ = float(fitted["typical"])
@@ -88,6 +85,19 @@ def restore(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> N
     model.nonnegative_, model.whole_ = bool(fitted["nonnegative"]), bool(fitted["whole"])
     model.notes_ = tuple(map(str, fitted["notes"]))
     model.outcome_ = _outcome(fitted["outcome"])
+
+
+def _check_packed(model: Forecaster, packed: PackedNetwork) -> None:
+    features = calendar_features(np.array(["2000-01-01"], dtype="datetime64[s]"), model.rhythm_).shape[1]
+    packed.check(
+        of=digest_of(model.weights_),
+        memories=len(MEMORIES[model.rhythm_.name]),
+        features=features,
+        items=len(model.items_),
+        width=model.hidden_size,
+        horizon=model.horizon,
+        quantiles=len(LEVELS),
+    )
 
 
 def _names(names: Any) -> tuple[str, ...]:
@@ -134,8 +144,7 @@ def _memory(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> M
     items = _array(weights, "memory.items", (size,), np.int64)
     if size and not 0 <= items.min() <= items.max() <= len(model.items_):
         raise ModelError("an item's number has no embedding", value=items.max())
-    width = model.network_.encoder.output_size
-    context = _array(weights, "memory.context", (size, width), np.float32)
+    context = _array(weights, "memory.context", (size, model.hidden_size), np.float32)
     level = _array(weights, "memory.level", (size,), np.float32)
     phases = min(model.rhythm_.season, model.horizon)
     usual = _array(weights, "memory.usual", (size, phases), np.float32)

@@ -73,25 +73,24 @@ class Windows:
         for place in np.flatnonzero(fresh):
             self._begin(int(place))
         time = self.position[:, None] + np.arange(self.steps)
-        here = torch.from_numpy(np.minimum(time, length - 1))
-        row = torch.from_numpy(self.row)
-        inside = torch.from_numpy(time < length)
+        here, row = np.minimum(time, length - 1), self.row
         chosen = np.sort(self.generator.choice(self.steps, self.origins, replace=False))
         origin = time[:, chosen]
         ahead = origin[:, :, None] + np.arange(1, self.horizon + 1)
         began, until = history.first[self.row][:, None, None], history.until[self.row][:, None, None]
         known = (ahead < until) & (origin[:, :, None] >= began)
-        there = torch.from_numpy(np.minimum(ahead, length - 1))
-        item = torch.where(torch.from_numpy(self.stranger), 0, history.items[row])
+        there = np.minimum(ahead, length - 1)
+        y = np.where(time < length, history.values[row[:, None], here], np.float32(0))
+        known_ahead = history.ahead(row, np.minimum(origin, length - 1), self.horizon)
         batch = Batch(
             fresh=torch.from_numpy(fresh),
-            y=torch.where(inside, history.values[row[:, None], here], 0.0),
-            averages=history.averages[row[:, None], here],
-            calendar=history.calendar[here],
-            item=item,
+            y=torch.from_numpy(y),
+            averages=torch.from_numpy(history.averages[row[:, None], here]),
+            calendar=torch.from_numpy(history.calendar[here]),
+            item=torch.from_numpy(np.where(self.stranger, 0, history.items[row])),
             origins=torch.from_numpy(chosen),
-            ahead=history.ahead(row, torch.from_numpy(np.minimum(origin, length - 1)), self.horizon),
-            target=history.values[row[:, None, None], there],
+            ahead=torch.from_numpy(known_ahead),
+            target=torch.from_numpy(history.values[row[:, None, None], there]),
             known=torch.from_numpy(known),
         )
         self.position += self.steps
@@ -135,7 +134,7 @@ class QuantileProblem:
     def __init__(self, history: History, horizon: int, levels: Tensor, validation: NDArray[np.int64]) -> None:
         self.history, self.horizon, self.levels = history, horizon, levels
         self.validation = validation  # (V,) series whose last H periods are held out
-        self.typical = float(history.averages[..., -1].sqrt().mean())
+        self.typical = float(np.sqrt(history.averages[..., -1]).mean(dtype=np.float64))
 
     def initial_state(self, network: ForecastNetwork, batch_size: int) -> Any:
         """The state of series that begin."""
@@ -157,14 +156,15 @@ class QuantileProblem:
         """
         if not len(self.validation):
             return None
-        history, rows = self.history, torch.from_numpy(self.validation)
+        history, rows = self.history, self.validation
         start = history.values.shape[1] - self.horizon
         level = history.averages[rows, start - 1, -1]
-        ahead = history.ahead(rows, torch.full((len(rows), 1), start - 1), self.horizon)[:, 0]
+        ahead = history.ahead(rows, np.full((len(rows), 1), start - 1), self.horizon)[:, 0]
         context = remember(network, history, rows, [start - 1])[:, 0]
-        actual = history.values[rows, start:]
+        actual = torch.from_numpy(history.values[rows, start:])
         sold = float(actual.abs().sum())
         if sold == 0:
             return None
-        error = actual[..., None] - answer(network, context, level, ahead, history.items[rows])
+        known = (torch.from_numpy(each) for each in (level, ahead, history.items[rows]))
+        error = actual[..., None] - answer(network, context, *known)
         return 2 * float(pinball(error, self.levels).mean(-1).sum()) / sold

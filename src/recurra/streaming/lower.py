@@ -29,20 +29,22 @@ def lower(
     step: Callable[..., tuple[Tensor, ...]],
     inputs: Mapping[str, Tensor],
     state: Mapping[str, Tensor],
-    vocabulary: int = 0,
+    vocabulary: int | Mapping[str, int] = 0,
     memory: Sequence[Tensor] | None = None,
 ) -> Program:
     """The program of `step(*inputs, *state, *memory) -> (*outputs, *state after)`, for one row.
 
-    Every tensor has one row. An integer input is a token below `vocabulary`; `memory` is what attention reads, keys,
-    values and their number. Raises NotImplementedError for an operation that the engine does not know, naming it.
+    Every tensor has one row. An integer input is a token below `vocabulary`, one number for all or one for each name;
+    `memory` is what attention reads, keys, values and their number. Raises NotImplementedError for an operation that
+    the engine does not know, naming it.
     """
     memory = memory or ()
     with torch.no_grad():
         traced = make_fx(functionalize(step, remove="mutations"))(*inputs.values(), *state.values(), *memory)
     traced.graph.eliminate_dead_code()
     lowering = Lowering()
-    entering = [lowering.input(name, each, vocabulary) for name, each in inputs.items()]
+    sizes = dict.fromkeys(inputs, vocabulary) if isinstance(vocabulary, int) else vocabulary
+    entering = [lowering.input(name, each, sizes.get(name, 0)) for name, each in inputs.items()]
     entering += [lowering.leaf(name, each) for name, each in state.items()]
     entering += [each.to("meta") for each in memory]
     leaving = lowering.run(traced, entering)

@@ -25,7 +25,7 @@ from recurra.streaming.packed import Packed, PackedMatrix
 from recurra.streaming.program import Program
 from recurra.streaming.run import Engine
 
-__all__ = ["Agreement", "agreement", "pack"]
+__all__ = ["BOUNDS", "Agreement", "agreement", "pack", "store"]
 
 SMALL = 1024  # numbers of a matrix that is not worth fewer bits
 NARROW = 64  # inputs below which int4's groups would hold mostly filling: int8 then
@@ -70,15 +70,8 @@ def pack(
     Raises UsageError for an unknown format, a sample that does not fit, and where the packed network is not near
     enough to its source, with the figures; NotImplementedError for a network that the engine does not know.
     """
-    if weights not in formats.FORMATS:
-        raise UsageError(
-            "there are no such weights", value=weights, hint=f"Use {', '.join(formats.FORMATS)}."
-        )
     network = copy.deepcopy(network).eval().float().cpu()
-    program = trace(network)
-    packed = Packed.of(
-        program, [_packed(each, weights) for each in program.matrices], {"weights": weights, **(about or {})}
-    )
+    packed = store(trace(network), weights, about)
     found = agreement(network, packed, sample)
     limit = BOUNDS[weights] if bound is None else bound
     if not found.error <= limit:
@@ -89,6 +82,17 @@ def pack(
             hint="Use weights of more bits, or allow more with bound=.",
         )
     return packed
+
+
+def store(program: Program, weights: str = "float32", about: Mapping[str, Any] | None = None) -> Packed:
+    """A program with its matrices in a format, unchecked; UsageError for an unknown format."""
+    if weights not in formats.FORMATS:
+        raise UsageError(
+            "there are no such weights", value=weights, hint=f"Use {', '.join(formats.FORMATS)}."
+        )
+    return Packed.of(
+        program, [_packed(each, weights) for each in program.matrices], {"weights": weights, **(about or {})}
+    )
 
 
 def _packed(matrix: NDArray[np.float32], format: Any) -> PackedMatrix:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,35 +21,15 @@ from recurra.errors import UsageError
 from recurra.training import average as weights_of
 from recurra.training import checkpoint
 from recurra.training.metrics import Metrics
+from recurra.training.outcome import Outcome, Reason
 from recurra.training.problem import Batch, Problem, Source
 from recurra.training.recipe import Recipe
-from recurra.training.run import Reason, Run
+from recurra.training.run import Run
 
-__all__ = ["Outcome", "train"]
+__all__ = ["train"]
 
 N = TypeVar("N", bound=nn.Module)
 B = TypeVar("B", bound=Batch)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a training run went.
-
-    Attributes
-    ----------
-    steps: how many were done.
-    seconds: how long it took, resumed runs together.
-    stopped: why it ended.
-    best_step, best_loss: the best evaluation; None if there was none.
-    loss: the training loss of the last step; None if there was none.
-    """
-
-    steps: int
-    seconds: float
-    stopped: Reason
-    best_step: int | None
-    best_loss: float | None
-    loss: float | None
 
 
 def train(

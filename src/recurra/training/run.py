@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -22,12 +22,11 @@ from recurra.state import State
 from recurra.training import average as weights_of
 from recurra.training import checkpoint
 from recurra.training.average import Average
+from recurra.training.outcome import Reason
 from recurra.training.problem import Batch, Problem, Source
 from recurra.training.recipe import Recipe
 
-__all__ = ["Reason", "Run"]
-
-Reason = Literal["steps", "patience", "time", "interrupted"]
+__all__ = ["Run"]
 
 N = TypeVar("N", bound=nn.Module)
 B = TypeVar("B", bound=Batch)

@@ -1,0 +1,154 @@
+"""A forecasting network packed for the streaming engine: it reads histories and answers without torch.
+
+It is two programs, the steps of `ForecastNetwork`: `read` takes one period of a series, and its state is that of the
+encoder; `answer` gives the quantiles of one period ahead, and has none.
+
+Legend: N series, T steps, H horizon, F calendar features, M memories, D encoder output, Q quantiles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recurra import native
+from recurra.errors import ModelError
+from recurra.forecasting.history import History
+from recurra.streaming.packed import Packed
+from recurra.streaming.run import Engine
+
+__all__ = ["PROGRAMS", "Answering", "PackedNetwork", "digest_of"]
+
+PROGRAMS = ("read", "answer")
+ANSWERS = 16_384  # periods of series that are answered at once: a bound on memory
+_AGAIN = "Pack the model again with: recurra pack."
+
+Floats = NDArray[np.float32]
+
+
+def digest_of(weights: Mapping[str, np.ndarray[Any, Any]]) -> str:
+    """Which weights these are: a packed network names those that it was made of."""
+    found = hashlib.sha256()
+    for name in sorted(weights):
+        array = weights[name]
+        found.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+class Answering(Protocol):
+    """What reads histories and answers: a `PackedNetwork`, or with torch a `ForecastNetwork`."""
+
+    def contexts(self, history: History) -> Floats:
+        """What the encoder knows of every series after its last period, (N, D)."""
+
+    def answers(self, context: Floats, level: Floats, ahead: Floats, items: NDArray[np.int64]) -> Floats:
+        """The forecast quantiles (N, H, Q) in units sold.
+
+        From contexts (N, D) and levels (N,) at the last period, what is known `ahead` (N, H, F + 1) and the items (N,).
+        """
+
+
+class PackedNetwork:
+    """The two programs of a network.
+
+    Parameters
+    ----------
+    programs: by the names in PROGRAMS.
+    """
+
+    def __init__(self, programs: Mapping[str, Packed]) -> None:
+        self.programs = dict(programs)
+
+    @property
+    def weights(self) -> str:
+        """How its matrices are stored."""
+        return str(self.programs["read"].description["about"].get("weights"))
+
+    def check(
+        self,
+        *,
+        of: str,
+        memories: int,
+        features: int,
+        items: int,
+        width: int,
+        horizon: int,
+        quantiles: int,
+    ) -> None:
+        """Raise ModelError unless these are whole programs of the network with the weights `of`, and of its sizes."""
+        if missing := sorted({*PROGRAMS} ^ self.programs.keys()):
+            raise ModelError("a packed forecaster is two programs", value=", ".join(missing), hint=_AGAIN)
+        item = ["item", items + 1, True]
+        read = [["y", 1, False], ["averages", memories, False], ["calendar", features, False], item]
+        answer = [["context", width, False], ["level", 1, False], ["ahead", features + 1, False]]
+        answer += [["period", horizon, True], item]
+        for name, inputs, size in (("read", read, width), ("answer", answer, quantiles)):
+            known = self.programs[name].description
+            if known["about"].get("of") != of:
+                raise ModelError(f"{name}.packed was packed from other weights", hint=_AGAIN)
+            taken = [[each, count, offset is None] for each, count, offset in known["inputs"]]
+            given = [int(np.prod(shape)) for _, shape in known["outputs"]]
+            if taken != inputs or given != [size] or (name == "answer" and known["leaves"]):
+                raise ModelError(f"{name}.packed does not fit this model", value=[taken, given], hint=_AGAIN)
+        if native.available():
+            _ = self._read, self._answer  # the engine looks at every number of a program
+
+    @cached_property
+    def _read(self) -> Engine:
+        return Engine(self.programs["read"])
+
+    @cached_property
+    def _answer(self) -> Engine:
+        return Engine(self.programs["answer"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The programs: each process, and each copy, has engines of its own."""
+        return {"programs": self.programs}
+
+    def contexts(self, history: History) -> Floats:
+        """What the encoder knows of every series after its last period, (N, D).
+
+        All series that have begun are read in lockstep, so that each matrix is fetched once for all of them.
+        """
+        length = history.values.shape[1]
+        order = np.argsort(history.first, kind="stable")
+        begun = np.searchsorted(history.first[order], np.arange(length), side="right")
+        first = int(history.first[order[0]])
+        values, averages = history.values[order].T, history.averages[order].swapaxes(0, 1)
+        calendar, items = history.calendar[:, None], history.items[order]
+        sessions = [self._read.session() for _ in order]
+        try:
+            for t in range(first, length):
+                n = int(begun[t])
+                known = np.broadcast_to(calendar[t], (n, calendar.shape[2]))
+                out = self._read.step(sessions[:n], values[t, :n, None], averages[t, :n], known, items[:n])
+        finally:
+            for each in sessions:
+                each.close()
+        found = np.empty_like(np.asarray(out, dtype=np.float32))
+        found[order] = out
+        return found
+
+    def answers(self, context: Floats, level: Floats, ahead: Floats, items: NDArray[np.int64]) -> Floats:
+        """As `Answering` says; ModelError where the answers are not numbers."""
+        horizon, blocks = ahead.shape[1], []
+        size = max(1, ANSWERS // horizon)
+        for start in range(0, len(context), size):
+            part = slice(start, start + size)
+            rows = len(context[part])
+            c, s, i = (np.repeat(x[part], horizon, axis=0) for x in (context, level[:, None], items))
+            period = np.tile(np.arange(horizon), rows)
+            with self._answer.session() as session:  # the program has no state: its steps are rows
+                units = session.read(c, s, ahead[part].reshape(rows * horizon, -1), period, i, every=True)
+            blocks.append((units * s).reshape(rows, horizon, -1))
+        # A step up that is below a number's last bit may round to one down.
+        found: Floats = np.maximum.accumulate(np.concatenate(blocks), axis=-1)
+        if not np.isfinite(found).all():
+            raise ModelError("the packed network's answers are not numbers", hint=_AGAIN)
+        return found
