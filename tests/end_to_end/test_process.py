@@ -185,3 +185,46 @@ write_table(polars.DataFrame({"a": [1, 2, 3]}), "forecast.csv")
             )
             assert process.returncode == 9
             assert (target.read_text() if target.exists() else None) == old
+
+
+KILLED = """
+import os, pathlib, signal, sys
+from recurra.cli import main
+left = int(sys.argv.pop(1))
+replace = pathlib.Path.replace
+def dying(path, target):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(path, target)
+pathlib.Path.replace = dying
+main()
+"""
+
+
+@pytest.mark.slow
+def test_a_forecast_that_is_killed_leaves_old_files_and_new_ones_and_no_halves(shop: Path) -> None:
+    """The process gets kill -9 right before each file of `--out` takes its name: those before are new, the rest old."""
+    assert recurra(shop, "train", "forecaster", "sales.csv", *QUICK, "--out", "model").returncode == 0
+    arguments = ("forecast", "sales.csv", "--model", "model", "--lead-time", "1", "--review", "1")
+    assert recurra(shop, *arguments, "--seed", "1", "--out", "new").returncode == 0
+    with (shop / "sales.csv").open("a") as file:
+        file.write("milk,2025-02-27,5\nmilk,2025-02-28,5\n")
+    assert recurra(shop, *arguments, "--out", "old").returncode == 0
+    (shop / "sales.csv").write_text((shop / "sales.csv").read_text().partition("milk")[0])
+    old, new = ({path.name: path.read_bytes() for path in (shop / name).iterdir()} for name in ("old", "new"))
+    tables = [name for name in old if not name.endswith(".html")]
+    assert len(tables) == 3
+    assert all(old[name] != new[name] for name in tables)
+    for moment in (2, 4):
+        program = [sys.executable, "-c", KILLED, str(moment), *arguments, "--seed", "1", "--out", "old"]
+        killed = subprocess.run(program, cwd=shop, env=ENVIRONMENT, capture_output=True, check=False)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        now = {path.name: path.read_bytes() for path in (shop / "old").iterdir() if path.name[0] != "."}
+        assert now.keys() == old.keys()
+        assert sum(now[name] == new[name] for name in tables) == min(moment - 1, 3)
+        assert all(now[name] in (old[name], new[name]) for name in tables)
+        assert now["report.html"] == old["report.html"]
+    assert recurra(shop, *arguments, "--seed", "1", "--out", "old").returncode == 0
+    assert all((shop / "old" / name).read_bytes() == new[name] for name in tables)

@@ -108,9 +108,12 @@ TWO = ["2011-01-01", "2011-01-02"]
         ({"ds": pl.Series([0, -(2**30)]).cast(pl.Date), "y": [1, 2]}, "year is not between", 2, "ds"),
         ({"ds": TWO, "y": [1, None]}, "the quantity is empty", 2, "y"),
         ({"item": ["a", None], "ds": TWO, "y": [1, 2]}, "the item is empty", 2, "item"),
+        ({"item": [b"a", b"\xc7"], "ds": TWO, "y": [1, 2]}, "holds Binary, which is no text", None, None),
     ],
 )
-def test_bad_columns_of_frames(columns: dict[str, Any], what: str, row: int | None, column: str) -> None:
+def test_bad_columns_of_frames(
+    columns: dict[str, Any], what: str, row: int | None, column: str | None
+) -> None:
     with pytest.raises(InputError, match=what) as caught:
         Panel.from_frame(pl.DataFrame(columns))
     assert (caught.value.row, caught.value.column) == (row, column)

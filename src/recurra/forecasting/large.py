@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from recurra.errors import InputError
 from recurra.forecasting.columns import Columns, find_columns
 from recurra.forecasting.invoices import CREDIT
-from recurra.forecasting.lines import Checks, Place, Reading
+from recurra.forecasting.lines import Checks, Place, Reading, as_text
 
 __all__ = ["Contents", "look_through", "sum_batches"]
 
@@ -56,7 +56,7 @@ def look_through(scan: pl.LazyFrame, reading: Reading, place: Place) -> Contents
     for batch, height in _batches(scan, found, place):
         rows, lines = rows + height, lines + batch.height
         if "invoice" in batch.columns and not credits:
-            credits = bool(batch["invoice"].cast(pl.String).str.contains(CREDIT).any())
+            credits = bool(as_text(batch["invoice"]).str.contains(CREDIT).any())
         for role in ("unique_id", "ds", "y"):
             if role in batch.columns:
                 parts = [distinct[role]] if role in distinct else []

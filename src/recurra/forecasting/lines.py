@@ -18,7 +18,7 @@ from recurra.forecasting.columns import Columns, find_columns
 from recurra.forecasting.dates import EARLIEST, LATEST, parse_dates
 from recurra.forecasting.numbers import parse_numbers
 
-__all__ = ["Cancellations", "Checks", "Gaps", "Negative", "Place", "Reading", "sales_lines"]
+__all__ = ["Cancellations", "Checks", "Gaps", "Negative", "Place", "Reading", "as_text", "sales_lines"]
 
 Negative: TypeAlias = Literal["returns", "keep"]
 Cancellations: TypeAlias = Literal["pair", "keep"]
@@ -103,7 +103,7 @@ def sales_lines(frame: Any, reading: Reading, place: Place) -> tuple[pl.DataFram
     moments, notes = checks.moments(found.ds, reading.date_format)
     ids = checks.ids(found.unique_id)
     quantities, said = checks.quantities(found.y, reading)
-    others = [_text(kept[role]) for role in ("invoice", "customer") if role in roles]
+    others = [as_text(kept[role]) for role in ("invoice", "customer") if role in roles]
     lines = kept.select("row", ids, moments, quantities, *others)
     blank = numbered.height - kept.height
     notes = [found.sentence, *notes, *said, *([f"Empty rows: {blank:,}, left out."] if blank else [])]
@@ -121,7 +121,7 @@ class Checks:
         """The items as text."""
         if column is None:
             return pl.repeat("all", self.table.height, eager=True).alias("unique_id")
-        ids = _text(self.table["unique_id"])
+        ids = as_text(self.table["unique_id"])
         self.refuse(ids.is_null(), "unique_id", column, "the item is empty", "Name it, or delete the row.")
         return ids
 
@@ -136,7 +136,7 @@ class Checks:
                 hint="Say which column is the quantity with --quantity NAME (columns={'y': …} in Python).",
             )
         empty = "Write 0 if nothing was sold, or delete the row."
-        text = _text(given) if given.dtype == pl.String else given
+        text = as_text(given) if given.dtype == pl.String else given
         self.refuse(text.is_null(), "y", column, "the quantity is empty", empty)
         numbers, notes = text, list[str]()
         if given.dtype == pl.String:
@@ -169,7 +169,7 @@ class Checks:
                 notes.append(f"Times in {column} are taken as the local ones of {given.dtype.time_zone}.")
             moments = given.dt.replace_time_zone(None).dt.cast_time_unit("us")
         elif given.dtype.is_numeric() or given.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null):
-            text = _text(given)
+            text = as_text(given)
             self.refuse(text.is_null(), "ds", column, "the date is empty", empty)
             moments, notes = parse_dates(
                 text, self.table["row"], date_format=date_format, file=self.place.file, column=column
@@ -231,11 +231,15 @@ def _series(column: pl.Series | nw.Series[Any], *, numbers: bool = False) -> pl.
     return pl.Series([None if null else str(value) for value, null in pairs], dtype=pl.String)
 
 
-def _text(column: pl.Series) -> pl.Series:
+def as_text(column: pl.Series) -> pl.Series:
     """Return a column as text without blanks around it: empty text is null, 5.0 is "5"."""
     name = column.name
     if column.dtype.is_float():
         whole = column.cast(pl.Int64, strict=False)
         column = whole if (column == whole).all() else column
-    text = column.cast(pl.String).str.strip_chars().to_frame()
+    try:
+        text = column.cast(pl.String).str.strip_chars().to_frame()
+    except pl.exceptions.PolarsError as error:
+        what = f"the column read as {name} holds {column.dtype}, which is no text"
+        raise InputError(what, hint="Convert it to text, or say which column it is with columns=.") from error
     return text.select(pl.when(pl.col(name) != "").then(name))[name]
