@@ -185,9 +185,11 @@ inline void apply(const Instruction& s, float* out, const float* const* in) {
         RECURRA_MAP(where, 3, [=](Vec c, Vec x, Vec y) { return chosen(c != none, x, y); });
         RECURRA_MAP(negative, 1, [](Vec x) { return -x; });
         RECURRA_MAP(absolute, 1, [](Vec x) { return chosen(x < 0.0f, -x, x + 0.0f); });
-        RECURRA_MAP(sign, 1, [=](Vec x) { return chosen(x > 0.0f, one, chosen(x < 0.0f, -one, x)); });
-        RECURRA_MAP(exp, 1, [=](Vec x) {  // where the vectors' own is at its bounds: as good as 0 and infinity
-            return chosen(x < -87.3f, none, chosen(x > 88.3f, none + __builtin_inff(), exp(x)));
+        RECURRA_MAP(sign, 1, [=](Vec x) { return chosen(x > 0.0f, one, chosen(x < 0.0f, -one, none)); });
+        RECURRA_MAP(exp, 1, [=](Vec x) {  // beyond the bounds of the vectors' own: e^16 times the rest, or e^-16
+            const Vec shift = chosen(x > 88.3f, one * 16.0f, chosen(x < -87.3f, one * -16.0f, none));
+            const Vec factor = chosen(x > 88.3f, one * 8886110.52f, chosen(x < -87.3f, one * 1.12535175e-7f, one));
+            return chosen(x < -104.0f, none, exp(x - shift) * factor);
         });
         RECURRA_MAP(expm1, 1, [](Vec x) { return each(x, [](float v) { return __builtin_expm1f(v); }); });
         RECURRA_MAP(log, 1, [](Vec x) { return each(x, [](float v) { return __builtin_logf(v); }); });

@@ -7,6 +7,7 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -223,7 +224,9 @@ nb::object memory(Held& held, long slot, long number) {
 nb::object state(Held& held, long slot) {
     const Session session = locked(held, [=](Engine& engine) { return engine.session(slot); });
     return nb::make_tuple(own(session.state, {session.state.size()}), own(session.scores, {session.scores.size()}),
-                          own(session.history, {session.history.size()}), session.random.seed, session.random.count, session.begun,
+                          own(std::vector<long>(session.history.end() - std::min(long(session.history.size()), recurra::REMEMBERED), session.history.end()),
+                              {std::size_t(std::min(long(session.history.size()), recurra::REMEMBERED))}),
+                          session.random.seed, session.random.count, session.begun,
                           session.ended);
 }
 

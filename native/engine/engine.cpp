@@ -21,6 +21,11 @@ bool touch(long a, long a_size, long b, long b_size) { return a < b + b_size && 
 
 }  // namespace
 
+void Session::remember(long token) {
+    if (long(history.size()) >= 2 * REMEMBERED) history.erase(history.begin(), history.end() - REMEMBERED);
+    history.push_back(token);
+}
+
 // Rows that go through the program: steps of as many sessions, or of one.
 struct Engine::Rows {
     std::vector<Session*> sessions;
@@ -345,7 +350,7 @@ void Engine::step(const std::vector<long>& slots, const std::vector<Entry>& entr
         for (long row = from; row < std::min(long(slots.size()), from + AT_ONCE); ++row) {
             rows.sessions.push_back(&session(slots[std::size_t(row)]));
             rows.frames.push_back(frames_.data() + (row - from) * stride_);
-            if (of_tokens_) rows.sessions.back()->history.push_back(entries[0].tokens[row]);
+            if (of_tokens_) rows.sessions.back()->remember(entries[0].tokens[row]);
         }
         team(threads_for(rows.count()), [&](int thread, int threads, Barrier& barrier) {
             Member me{thread, threads, barrier, scratches_[std::size_t(thread)]};
@@ -358,7 +363,7 @@ void Engine::prefill(long slot, long steps, const std::vector<Entry>& entries, f
     Session& the = session(slot);
     check_entries(steps, entries);
     prepare(std::min(steps, AT_ONCE));
-    if (of_tokens_) the.history.insert(the.history.end(), entries[0].tokens, entries[0].tokens + steps);
+    for (long row = 0; of_tokens_ && row < steps; ++row) the.remember(entries[0].tokens[row]);
     for (long from = 0; from < steps; from += AT_ONCE) {
         const long count = std::min(steps - from, AT_ONCE);
         Rows rows{std::vector<Session*>(std::size_t(count), &the), &entries, from, {}};
@@ -372,11 +377,12 @@ void Engine::prefill(long slot, long steps, const std::vector<Entry>& entries, f
 
 long Engine::choose_for(Session& session, Scratch& scratch) {
     if (session.ended) return over;
+    const long known = std::min(long(session.history.size()), REMEMBERED);
     const long token =
         choose(session.settings, session.scores.data(), program_.inputs[0].size, session.allowed.empty() ? nullptr : session.allowed.data(),
-               session.history.data(), long(session.history.size()), session.random, scratch.sampler);
+               session.history.data() + (session.history.size() - std::size_t(known)), known, session.random, scratch.sampler);
     if (token >= 0) {
-        session.history.push_back(token);
+        session.remember(token);
         session.ended = ends(session.settings, token, session.random);
     }
     return token;
@@ -418,7 +424,6 @@ long Engine::generate(long slot, long most, long* tokens) {
     long token = 0, count = 0;
     const std::vector<Entry> entries{{&token, nullptr}};
     Rows rows{{&the}, &entries, 0, {frames_.data()}};
-    the.history.reserve(the.history.size() + std::size_t(most));
     team(threads_for(1), [&](int thread, int threads, Barrier& barrier) {
         Member me{thread, threads, barrier, scratches_[std::size_t(thread)]};
         while (true) {

@@ -17,14 +17,18 @@ struct Memory {
     long length = 0;
 };
 
+constexpr long REMEMBERED = 1L << 16;  // tokens: a session's memory is bounded, however long it runs
+
 struct Session {
     std::vector<float> state, scores;  // scores: the first output, as the last step left it
     std::vector<Memory> memories;
     Settings settings;
     Random random;
-    std::vector<long> history;          // the tokens of a program whose only input is a token
+    std::vector<long> history;          // the last tokens, where a token is all that enters
     std::vector<std::uint8_t> allowed;  // a bit for each token; empty: all
     bool begun = false, ended = false;
+
+    void remember(long token);
 };
 
 // What enters a step: of each of the program's inputs, a row for each session or, of a prompt, for each token.

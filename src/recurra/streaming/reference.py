@@ -31,7 +31,7 @@ MAPS: dict[str, Callable[..., Any]] = {
     "where": lambda condition, x, y: np.where(condition != 0, x, y),
     "negative": np.negative,
     "absolute": np.abs,
-    "sign": np.sign,
+    "sign": lambda x: np.sign(np.nan_to_num(x)),  # as torch: 0 of NaN
     "exp": np.exp,
     "expm1": np.expm1,
     "log": np.log,

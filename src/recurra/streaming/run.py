@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -181,8 +181,34 @@ class Session:
         return self._sampling
 
     @property
+    def state(self) -> dict[str, Floats]:
+        """A copy of each tensor of its state, by the name that `recurra.state.flatten` gives it, without a batch."""
+        numbers = np.asarray(self._state()[0])
+        leaves = self.engine.packed.description["leaves"]
+        return {name: numbers[at : at + int(np.prod(shape))].reshape(shape) for name, shape, at, _ in leaves}
+
+    def set_state(self, state: Mapping[str, ArrayLike]) -> None:
+        """Go on from another state: some or all of its tensors, as `state` names them.
+
+        Raises UsageError for a name that there is none of and for a tensor of another shape.
+        """
+        numbers, *rest = self._state()
+        leaves = {name: (tuple(shape), at) for name, shape, at, _ in self.engine.packed.description["leaves"]}
+        for name, value in state.items():
+            if name not in leaves:
+                raise UsageError(
+                    "the state has no such tensor", value=name, hint=f"It has {', '.join(leaves)}."
+                )
+            shape, at = leaves[name]
+            array = np.asarray(value, np.float32)
+            if array.shape != shape:
+                raise UsageError(f"{name} is {shape}", value=array.shape)
+            numbers[at : at + array.size] = array.reshape(-1)
+        self.engine._engine.set_state(self.slot, numbers, *rest)
+
+    @property
     def history(self) -> list[int]:
-        """The tokens so far, those that were read included."""
+        """The tokens so far, those that were read included: the last 65,536 of them."""
         return [int(each) for each in self._state()[2]]
 
     @property
