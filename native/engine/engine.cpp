@@ -13,7 +13,8 @@ namespace recurra {
 
 namespace {
 
-constexpr long AT_ONCE = 64;      // rows of a step or a prompt that have a frame
+constexpr long AT_ONCE = 64;      // rows of a step or a prompt that have a frame, at most,
+constexpr long FRAMES = 1L << 27;  // and the numbers of all frames
 constexpr long ROWS_APART = 8;    // from so many rows a thread on, each thread takes rows of its own
 constexpr long ALONE = 1L << 16;  // multiplications that one thread does sooner than two
 
@@ -60,6 +61,7 @@ struct Engine::Member {
 Engine::Engine(Program program, int threads) : program_(std::move(program)), threads_(std::max(1, threads)) {
     check(program_);
     stride_ = filled_up(program_.frame, 16) + 16;
+    at_once_ = std::max(1L, std::min(AT_ONCE, FRAMES / stride_));
     of_tokens_ = program_.inputs.size() == 1 && program_.inputs[0].offset == -1;
     for (const Output& each : program_.outputs) outputs_ += each.size;
     std::vector<std::pair<long, long>> written;
@@ -344,10 +346,10 @@ void Engine::whole_prompt(Rows& rows, Member& me, bool every, bool last, float* 
 void Engine::step(const std::vector<long>& slots, const std::vector<Entry>& entries, float* outputs) {
     check_slots(slots);
     check_entries(long(slots.size()), entries);
-    prepare(std::min(long(slots.size()), AT_ONCE));
-    for (long from = 0; from < long(slots.size()); from += AT_ONCE) {
+    prepare(std::min(long(slots.size()), at_once_));
+    for (long from = 0; from < long(slots.size()); from += at_once_) {
         Rows rows{{}, &entries, from, {}};
-        for (long row = from; row < std::min(long(slots.size()), from + AT_ONCE); ++row) {
+        for (long row = from; row < std::min(long(slots.size()), from + at_once_); ++row) {
             rows.sessions.push_back(&session(slots[std::size_t(row)]));
             rows.frames.push_back(frames_.data() + (row - from) * stride_);
             if (of_tokens_) rows.sessions.back()->remember(entries[0].tokens[row]);
@@ -362,10 +364,10 @@ void Engine::step(const std::vector<long>& slots, const std::vector<Entry>& entr
 void Engine::prefill(long slot, long steps, const std::vector<Entry>& entries, float* outputs, bool every) {
     Session& the = session(slot);
     check_entries(steps, entries);
-    prepare(std::min(steps, AT_ONCE));
+    prepare(std::min(steps, at_once_));
     for (long row = 0; of_tokens_ && row < steps; ++row) the.remember(entries[0].tokens[row]);
-    for (long from = 0; from < steps; from += AT_ONCE) {
-        const long count = std::min(steps - from, AT_ONCE);
+    for (long from = 0; from < steps; from += at_once_) {
+        const long count = std::min(steps - from, at_once_);
         Rows rows{std::vector<Session*>(std::size_t(count), &the), &entries, from, {}};
         for (long row = 0; row < count; ++row) rows.frames.push_back(frames_.data() + row * stride_);
         team(threads_for(count), [&](int thread, int threads, Barrier& barrier) {
@@ -391,7 +393,7 @@ long Engine::choose_for(Session& session, Scratch& scratch) {
 void Engine::advance(const std::vector<long>& slots, long* tokens) {
     check_slots(slots);
     for (const long slot : slots) check_begun(slot);
-    prepare(std::min(long(slots.size()), AT_ONCE));
+    prepare(std::min(long(slots.size()), at_once_));
     const long count = long(slots.size());
     team(std::min<int>(threads_, int(std::min<long>(count, threads_))), [&](int thread, int threads, Barrier&) {
         for (long row = count * thread / threads; row < count * (thread + 1) / threads; ++row)
@@ -404,9 +406,9 @@ void Engine::advance(const std::vector<long>& slots, long* tokens) {
             fed.push_back(tokens[row]);
         }
     const std::vector<Entry> entries{{fed.data(), nullptr}};
-    for (long from = 0; from < long(going.size()); from += AT_ONCE) {
+    for (long from = 0; from < long(going.size()); from += at_once_) {
         Rows rows{{}, &entries, from, {}};
-        for (long row = from; row < std::min(long(going.size()), from + AT_ONCE); ++row) {
+        for (long row = from; row < std::min(long(going.size()), from + at_once_); ++row) {
             rows.sessions.push_back(&session(going[std::size_t(row)]));
             rows.frames.push_back(frames_.data() + (row - from) * stride_);
         }

@@ -94,6 +94,7 @@ class Engine {
     int threads_;
     long multiplications_ = 0, outputs_ = 0, most_quantized_ = 0;
     long stride_;              // of frames
+    long at_once_;             // rows that have a frame
     std::vector<char> waits_;  // of each instruction: a product that reads what products just before it write
     bool of_tokens_;           // a token is all that enters
     std::vector<std::unique_ptr<Session>> sessions_;

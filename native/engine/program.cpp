@@ -6,8 +6,7 @@ namespace recurra {
 
 namespace {
 
-constexpr long LIMIT = 1L << 40;  // of any count: their sums and products of two stay far from an overflow
-constexpr long MOST_LENGTH = 1L << 20;  // of a frame's axis
+constexpr long MOST_NUMBERS = 1L << 27;  // of a frame, and of what an instruction loops over: below half a second's work
 
 void require(bool holds, const std::string& what) {
     if (!holds) throw std::invalid_argument("a damaged program: " + what);
@@ -31,7 +30,7 @@ void check_place(const Program& p, const Place& place, const long* shape, bool w
     long last = place.offset;
     for (int axis = 0; axis < AXES; ++axis) {
         require(0 <= place.strides[axis] && place.strides[axis] <= all, "a stride outside its space");
-        last += (shape[axis] - 1) * place.strides[axis];  // at most 2²⁰ · 2³¹, four times
+        last += (shape[axis] - 1) * place.strides[axis];  // at most 2²⁷ · 2³¹, four times
     }
     require(last < all, "a place that ends outside its space");
 }
@@ -96,9 +95,8 @@ void check_instruction(const Program& p, const Instruction& i) {
     if (i.op == Op::attend) return check_attend(p, i);
     long all = 1;
     for (const long size : i.shape) {
-        require(1 <= size && size <= MOST_LENGTH, "an axis of no such length");
+        require(1 <= size && size <= MOST_NUMBERS / all, "axes of no such length");
         all *= size;
-        require(all <= LIMIT, "axes of no such length");
     }
     require(i.ins == operands(i.op), "a count of operands that does not fit its operation");
     check_place(p, i.out, i.shape, true);
@@ -116,7 +114,7 @@ Op operation(const std::string& name) {
 }
 
 void check(const Program& p) {
-    require(0 < p.frame && p.frame <= (1L << 31), "a frame of no such size");
+    require(0 < p.frame && p.frame <= MOST_NUMBERS, "a frame of no such size");
     require(p.initial.size() <= (1UL << 31) && 0 <= p.constants_size && p.constants_size <= (1L << 31), "no such sizes");
     for (const Matrix& each : p.matrices) check_matrix(each);
     for (const Width& each : p.memories)

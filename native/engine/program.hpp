@@ -42,10 +42,10 @@ struct Program {
     std::vector<Section> sections;
     std::vector<Matrix> matrices;
     std::vector<Width> memories;
-    const float* constants;
-    long constants_size;
+    const float* constants = nullptr;
+    long constants_size = 0;
     std::vector<float> initial;  // the state of a session that begins
-    long frame;
+    long frame = 0;
 };
 
 // The operation of that name; throws std::invalid_argument where there is none.

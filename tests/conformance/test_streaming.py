@@ -1,4 +1,4 @@
-"""What must hold for every cell in the streaming engine: it is the cell, and nothing that runs beside a session touches it."""
+"""Every cell in the streaming engine: it is the cell, and nothing that runs beside a session touches it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each operation that the engine knows, over shapes drawn by Hypothesis: the engine and NumPy's definition against torch."""
+"""Each operation of the engine, over shapes drawn by Hypothesis: the engine and NumPy's definition against torch."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ This is the one file of the engine that needs torch, with those that it alone im
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -64,7 +65,8 @@ def pack(
         bidirectional layers, a `TokenNetwork`, an `AttentionDecoder`. It is not changed.
     weights: how its matrices are stored, "float32", "float16", "int8" or "int4".
     sample: what the packed network is checked with: tokens (B, T) or numbers (B, T, I); None draws some.
-    bound: how large `Agreement.error` may be; None: 0.001, 0.01, 0.1 and 0.5, in the order of the formats.
+    bound: how large `Agreement.error` may be; None: 0.001, 0.01, 0.1 and 0.5, in the order of the formats;
+        infinity leaves the check out.
     about: plain JSON values that are kept in the file.
 
     Raises UsageError for an unknown format, a sample that does not fit, and where the packed network is not near
@@ -72,8 +74,10 @@ def pack(
     """
     network = copy.deepcopy(network).eval().float().cpu()
     packed = store(trace(network), weights, about)
-    found = agreement(network, packed, sample)
     limit = BOUNDS[weights] if bound is None else bound
+    if limit == math.inf:
+        return packed
+    found = agreement(network, packed, sample)
     if not found.error <= limit:
         raise UsageError(
             f"with weights in {weights} the outputs differ from the network's by {found.error:.3g} of their size, and "

@@ -22,7 +22,7 @@ from recurra.sources.files import atomic_write
 from recurra.streaming import weights
 from recurra.streaming.program import AXES, Instruction, Place, Program, places
 
-__all__ = ["Packed", "PackedMatrix"]
+__all__ = ["Packed", "PackedMatrix", "parse"]
 
 FORMAT, VERSION = "recurra-packed", 1
 ALIGNMENT = 64  # bytes: a cache line
@@ -116,12 +116,18 @@ class Packed:
             bytes_ = np.memmap(path, np.uint8, "r")
         except (OSError, ValueError) as error:
             raise ModelError(f"the packed network cannot be read: {error}", file=path, hint=_AGAIN) from None
-        try:
-            return _parsed(np.asarray(bytes_))
-        except _DamageError as error:
-            raise ModelError(
-                f"this is no packed network of recurra: {error}", file=path, hint=_AGAIN
-            ) from None
+        return parse(np.asarray(bytes_), path)
+
+
+def parse(data: NDArray[np.uint8], source: object) -> Packed:
+    """The packed network in a file's bytes, which it goes on to use.
+
+    Raises ModelError, which names the source, where they are none or damaged.
+    """
+    try:
+        return _parsed(data)
+    except _DamageError as error:
+        raise ModelError(f"this is no packed network of recurra: {error}", file=source, hint=_AGAIN) from None
 
 
 class _DamageError(Exception):
