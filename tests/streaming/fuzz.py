@@ -7,6 +7,7 @@ The round that ends the process (a crash) lies within the 10,000 after the last 
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import sys
@@ -92,7 +93,7 @@ def _edited(whole: bytes, size: int, draw: random.Random) -> bytes:
         while isinstance(where[key], (dict, list)) and where[key] and draw.random() < 0.9:
             where = where[key]
             key = draw.choice(list(where)) if isinstance(where, dict) else draw.randrange(len(where))
-        where[key] = draw.choice(STRANGE)
+        where[key] = copy.deepcopy(draw.choice(STRANGE))
     header["__metadata__"] = {"recurra": json.dumps(description)} if draw.random() < 0.95 else {}
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + whole[8 + size :]
