@@ -12,6 +12,7 @@ bit whatever runs beside it.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -65,8 +66,8 @@ class Engine:
                 packed.instructions,
                 known["operations"],
                 [(size, -1 if offset is None else offset) for _, size, offset in known["inputs"]],
-                [(offset, int(np.prod(shape))) for offset, shape in known["outputs"]],
-                [(offset, after, int(np.prod(shape))) for _, shape, offset, after in known["leaves"]],
+                [(offset, math.prod(shape)) for offset, shape in known["outputs"]],
+                [(offset, after, math.prod(shape)) for _, shape, offset, after in known["leaves"]],
                 [tuple(each) for each in known["sections"]],
                 matrices,
                 [tuple(each) for each in known["memories"]],
@@ -138,12 +139,13 @@ class Engine:
         return np.array([each.slot for each in sessions], np.int64)
 
     def _entering(self, inputs: Sequence[ArrayLike], rows: int) -> list[NDArray[Any]]:
+        """What the extension takes; it is called for every step, so what needs no work costs next to nothing."""
         if len(inputs) != len(self._sizes):
             raise UsageError(f"the network takes {len(self._sizes)} inputs", value=len(inputs))
         found: list[NDArray[Any]] = []
         for value, size, token in zip(inputs, self._sizes, self._of_tokens, strict=True):
             array = np.asarray(value)
-            if token and not np.issubdtype(array.dtype, np.integer):
+            if token and array.dtype.kind not in "iu":
                 raise UsageError("tokens are whole numbers", value=array.dtype)
             wanted = (rows,) if token else (rows, size)
             if array.shape != wanted:
@@ -152,12 +154,13 @@ class Engine:
         return found
 
     def _leaving(self, found: Floats) -> Floats | tuple[Floats, ...]:
-        sizes = [int(np.prod(shape)) for shape in self._shapes]
-        parts = np.split(found, np.cumsum(sizes)[:-1], axis=1)
-        outputs = tuple(
-            part.reshape(len(found), *shape) for part, shape in zip(parts, self._shapes, strict=True)
+        if len(self._shapes) == 1:
+            return found.reshape(len(found), *self._shapes[0])
+        ends = np.cumsum([math.prod(shape) for shape in self._shapes])[:-1]
+        parts = np.split(found, ends, axis=1)
+        return tuple(
+            each.reshape(len(found), *shape) for each, shape in zip(parts, self._shapes, strict=True)
         )
-        return outputs[0] if len(outputs) == 1 else outputs
 
 
 class Session:
@@ -185,7 +188,7 @@ class Session:
         """A copy of each tensor of its state, by the name that `recurra.state.flatten` gives it, without a batch."""
         numbers = np.asarray(self._state()[0])
         leaves = self.engine.packed.description["leaves"]
-        return {name: numbers[at : at + int(np.prod(shape))].reshape(shape) for name, shape, at, _ in leaves}
+        return {name: numbers[at : at + math.prod(shape)].reshape(shape) for name, shape, at, _ in leaves}
 
     def set_state(self, state: Mapping[str, ArrayLike]) -> None:
         """Go on from another state: some or all of its tensors, as `state` names them.
