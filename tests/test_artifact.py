@@ -22,6 +22,7 @@ from hypothesis.extra import numpy as hnp
 from recurra import __version__, artifact
 from recurra.artifact import load_model, save_model
 from recurra.errors import ModelError, RecurraError, UsageError
+from recurra.sources.files import atomic_write
 
 # Few examples: each waits for the disk several times.
 one_folder = settings(
@@ -39,6 +40,17 @@ def save(folder: Path, number: int = 1, **changes: Any) -> None:
         "card": f"# Toy {number}\n",
     }
     save_model(folder, **(given | changes))
+
+
+class Network:
+    """What stands for a packed network: it writes itself."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def save(self, path: str | os.PathLike[str], /) -> None:
+        with atomic_write(path) as fresh:
+            fresh.write_text(str(self.number))
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -134,6 +146,42 @@ def test_arrays_of_other_types_are_refused(tmp_path: Path, array: Any) -> None:
     assert not (tmp_path / "m").exists()
 
 
+# Packed networks
+
+
+def test_packed_networks_stand_beside_the_weights(tmp_path: Path) -> None:
+    save(tmp_path / "m", packed={"read": Network(1), "answer": Network(2)})
+    assert sorted(content(tmp_path / "m")) == sorted([*FILES, "answer.packed", "read.packed"])
+    found = load_model(tmp_path / "m").packed
+    assert {name: path.read_text() for name, path in found.items()} == {"answer": "2", "read": "1"}
+    save(tmp_path / "m", packed={"read": Network(3)})
+    assert load_model(tmp_path / "m").packed == {"read": tmp_path / "m" / "read.packed"}
+    save(tmp_path / "m")
+    assert load_model(tmp_path / "m").packed == {}
+    assert sorted(content(tmp_path / "m")) == sorted(FILES)
+
+
+def test_a_packed_network_that_cannot_be_written_leaves_the_old_model(tmp_path: Path) -> None:
+    class Full(Network):
+        def save(self, path: str | os.PathLike[str], /) -> None:
+            raise OSError(28, "No space left on device")
+
+    save(tmp_path / "m", packed={"read": Network(1)})
+    before = content(tmp_path / "m")
+    with pytest.raises(RecurraError, match="No space left on device"):
+        save(tmp_path / "m", 2, packed={"read": Network(2), "write": Full(2)})
+    assert content(tmp_path / "m") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+def test_a_pipe_is_no_packed_network(tmp_path: Path) -> None:
+    save(tmp_path / "m")
+    os.mkfifo(tmp_path / "m" / "read.packed")
+    with pytest.raises(ModelError, match=r"read\.packed: this is not a regular file"):
+        load_model(tmp_path / "m")
+
+
 # What must not be overwritten
 
 
@@ -192,14 +240,16 @@ def calls_of(monkeypatch: pytest.MonkeyPatch, names: list[str], hook: Callable[[
 def test_at_every_moment_of_a_save_the_old_or_the_new_model_loads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save(tmp_path / "m", 1)
+    save(tmp_path / "m", 1, packed={"read": Network(1)})
     seen: list[int] = []
 
     def look() -> None:
         # A copy of the disk as a power failure would leave it here.
         copy = tmp_path.with_name(tmp_path.name + f"-{len(seen)}")
         shutil.copytree(tmp_path, copy)
-        seen.append(load_model(copy / "m").fitted["scale"])
+        model = load_model(copy / "m")
+        seen.append(model.fitted["scale"])
+        assert model.packed["read"].read_text() == str(seen[-1])
         save(copy / "m", 3)
         assert load_model(copy / "m").fitted["scale"] == 3
         assert not (copy / ".m.old").exists()
@@ -214,7 +264,7 @@ def test_at_every_moment_of_a_save_the_old_or_the_new_model_loads(
                 look()
 
         calls_of(patched, list(real), hook)
-        save(tmp_path / "m", 2)
+        save(tmp_path / "m", 2, packed={"read": Network(2)})
     assert load_model(tmp_path / "m").fitted["scale"] == 2
     assert len(seen) >= 6
     assert seen == sorted(seen)

@@ -14,6 +14,7 @@ import pytest
 from recurra import estimator
 from recurra.errors import ModelError, NotFittedError, UsageError
 from recurra.estimator import Estimator, load
+from recurra.streaming.packed import Packed
 
 
 class Mean(Estimator):
@@ -115,6 +116,20 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
         assert found.count_ == 2
         np.testing.assert_array_equal(found.predict(), mean.predict())
     assert (tmp_path / "m" / "README.md").read_text() == "# A mean of 2 rows\n"
+
+
+def test_what_cannot_be_packed_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a Mean cannot be packed"):
+        Mean().fit(Y).pack("int8")
+    (saved(tmp_path / "m") / "read.packed").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"read\.packed"):
+        load(tmp_path / "m")
+    lower = importlib.import_module("recurra.streaming.lower").lower
+    torch = importlib.import_module("torch")
+    program = lower(lambda x: (x + 1,), {"x": torch.zeros(1, 2)}, {})
+    Packed.of(program, [], {}).save(tmp_path / "m" / "read.packed")
+    with pytest.raises(ModelError, match="m: a Mean has no packed networks"):
+        load(tmp_path / "m")
 
 
 def test_another_class_s_model_is_refused(tmp_path: Path) -> None:

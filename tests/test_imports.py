@@ -80,6 +80,7 @@ def test_importing_loads_nothing_heavy(program: str) -> None:
         (["--version"], "0."),
         (["forecast", "--help"], "--lead-time"),
         (["backtest", "--help"], "--origins"),
+        (["pack", "--help"], "--weights"),
         (["bench", "--help"], "--full"),
         (["doctor", "--help"], "--no-measure"),
         (["train", "forecaster", "--help"], "--checkpoint"),

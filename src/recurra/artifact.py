@@ -28,7 +28,7 @@ from recurra import __version__
 from recurra.errors import ModelError, RecurraError, UsageError
 from recurra.sources.files import sync
 
-__all__ = ["Model", "check_replaceable", "load_model", "save_model"]
+__all__ = ["Model", "check_replaceable", "load_model", "packed_files", "save_model"]
 
 FORMAT = "recurra-model"
 VERSION = 1
@@ -139,8 +139,12 @@ def load_model(folder: str | Path) -> Model:
     config = _read_config(place / CONFIG)
     weights = _read_weights(place / WEIGHTS)
     card = _text(place / CARD) if (place / CARD).exists() else ""
-    packed = {path.stem: _regular(path) for path in sorted(place.glob(f"*{PACKED}"))}
-    return Model(config["class"], config["arguments"], config["fitted"], weights, card, packed)
+    return Model(config["class"], config["arguments"], config["fitted"], weights, card, packed_files(place))
+
+
+def packed_files(folder: Path) -> dict[str, Path]:
+    """The files of the packed networks in a model folder by name; ModelError for what is no file."""
+    return {path.stem: _regular(path) for path in sorted(folder.glob(f"[!.]*{PACKED}"))}
 
 
 # Writing

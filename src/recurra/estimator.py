@@ -73,6 +73,14 @@ class Estimator(ABC):
             packed=self._packed(),
         )
 
+    def pack(self, weights: str = "float32") -> float:
+        """Pack the fitted model's networks (`recurra.streaming`), so that it is used without torch; `save` keeps them.
+
+        Returns how far what it says is from its source, as a share of its size. Raises UsageError where that is too
+        far, and where a model of this class cannot be packed.
+        """
+        raise UsageError(f"a {type(self).__name__} cannot be packed", value=weights)
+
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """Read a model that `save` wrote; raises ModelError for a damaged folder or another class's."""
@@ -125,8 +133,10 @@ class Estimator(ABC):
             estimator = cls(**model.arguments)
             estimator._unpack({name: Packed.load(path) for name, path in model.packed.items()})
             estimator._restore(model.fitted, model.weights)
-        except ModelError:
-            raise
+        except ModelError as error:
+            if error.file is not None:
+                raise
+            raise ModelError(error.what, file=folder, value=error.value, hint=error.hint) from error
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
             what = f"the content does not fit a {cls.__name__}: {error}"
             hint = "Copy the whole folder again, or train the model again."

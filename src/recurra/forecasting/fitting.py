@@ -219,7 +219,7 @@ def check_disagreement(error: float, weights: str, bound: float | None) -> None:
             f"with weights in {weights} the forecasts differ from the network's by {error:.3g} of their size, and "
             f"{limit:.3g} is allowed",
             value=weights,
-            hint="Use weights of more bits, or allow more with bound=.",
+            hint="Use weights of more bits, or allow more with bound= in Python.",
         )
 
 

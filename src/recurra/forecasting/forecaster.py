@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
+from importlib import metadata
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -328,6 +329,7 @@ class Forecaster(Estimator):
             "held-out loss": self.outcome_.best_loss,
             "seed": self.seed,
             "recurra": __version__,
+            "torch": _installed("torch"),
         }
         return facts if self.packed_ is None else facts | {"packed weights": self.packed_.weights}
 
@@ -442,6 +444,14 @@ class Forecaster(Estimator):
 
     def _restore(self, fitted: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any]]) -> None:
         persistence.restore(self, fitted, weights)
+
+
+def _installed(package: str) -> str | None:
+    """The version of a package, without loading it; None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _memory_of(network: Answering, panel: Panel, history: History, horizon: int) -> Memory:

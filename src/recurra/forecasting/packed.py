@@ -9,6 +9,7 @@ Legend: N series, T steps, H horizon, F calendar features, M memories, D encoder
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Protocol
@@ -137,7 +138,9 @@ class PackedNetwork:
 
     def answers(self, context: Floats, level: Floats, ahead: Floats, items: NDArray[np.int64]) -> Floats:
         """As `Answering` says; ModelError where the answers are not numbers."""
-        horizon, blocks = ahead.shape[1], []
+        horizon = ahead.shape[1]
+        _, shape = self.programs["answer"].description["outputs"][0]
+        found = np.empty((len(context), horizon, math.prod(shape)), np.float32)
         size = max(1, ANSWERS // horizon)
         for start in range(0, len(context), size):
             part = slice(start, start + size)
@@ -146,9 +149,9 @@ class PackedNetwork:
             period = np.tile(np.arange(horizon), rows)
             with self._answer.session() as session:  # the program has no state: its steps are rows
                 units = session.read(c, s, ahead[part].reshape(rows * horizon, -1), period, i, every=True)
-            blocks.append((units * s).reshape(rows, horizon, -1))
+            found[part] = (units * s).reshape(rows, horizon, -1)
         # A step up that is below a number's last bit may round to one down.
-        found: Floats = np.maximum.accumulate(np.concatenate(blocks), axis=-1)
+        found = np.maximum.accumulate(found, axis=-1)
         if not np.isfinite(found).all():
             raise ModelError("the packed network's answers are not numbers", hint=_AGAIN)
         return found
