@@ -2,12 +2,15 @@
 
     python benchmarks/speed/streaming.py [--threads 2] [--json FILE] [--quick] [--hidden 128 …] [--only steps|words]
 
-steps  one LSTM step, I = H. Peers: torch.nn.LSTMCell and torch.nn.LSTM at T = 1, in inference mode; ONNX Runtime, its
-       LSTM node and the same step as a matrix product and its activations, float32 and int8 (`quantize_dynamic`),
-       buffers bound once and states handed on without copies.
+steps  one LSTM step, I = H: recurra's engine called from Python for each step, and in its own loop (a greedy choice
+       among 32 tokens around the same cell, as steps are taken when text is written). Peers: torch.nn.LSTMCell and
+       torch.nn.LSTM at T = 1, in inference mode; ONNX Runtime, its LSTM node and the same step as a matrix product and
+       its activations, float32 and int8 (`quantize_dynamic`), buffers bound once and states handed on without copies.
 words  a loop over 10,000 words: embedding(512), 2 × LSTM(512), softmax head, a draw at temperature 0.8, and what was
        drawn goes in. Peers: torch's modules; ONNX Runtime int8, the whole network one graph. Its JSON file is FILE with
        -words in its name.
+many   64 sessions of that network at once, each with its own draws: words a second altogether, beside one session
+       (-many).
 
 Every way runs with one thread and with `--threads`, and shows the better figure; which it was stands below the table.
 Ways take turns, and are first held to one another over a few steps, int8 to 5 % of the largest output: for that, ONNX
@@ -36,11 +39,15 @@ from torch import Tensor, nn
 from recurra.bench.limits import read_rate, threads
 from recurra.bench.timing import Times, take_turns
 from recurra.cells import LSTM
+from recurra.decoding import Sampling
 from recurra.networks import Embedding, Recurrent, SoftmaxHead, TokenNetwork
+from recurra.streaming.pack import pack
+from recurra.streaming.run import Engine, Session
 
 HIDDEN = (128, 256, 512, 1024, 2048)
 VOCABULARY, UNITS, TEMPERATURE = 10_000, 512, 0.8
-EXACT, COARSE = 1e-4, 0.05  # of the largest output: what float32 and int8 may differ by
+EXACT, COARSE, FOUR_BITS = 1e-4, 0.05, 0.3  # of the largest output: what float32, int8 and int4 may differ by
+MANY = 64
 
 Array = NDArray[Any]
 
@@ -59,14 +66,46 @@ class Writer(Protocol):
     def scores(self, word: int) -> Array: ...
 
 
-def engine_cell(cell: LSTM, weights: str, count: int) -> Stepper | None:
-    """Recurra's engine with `weights` "float32", "int8" or "int4" on `count` threads; None where it has none."""
-    return None
+class EngineCell:
+    """Recurra's engine, called for every step."""
+
+    def __init__(self, cell: LSTM, weights: str, count: int) -> None:
+        self.engine = Engine(pack(cell, weights), threads=count)
+        self.session = [self.engine.session()]
+
+    def step(self, x: Array) -> Array:
+        found: Any = self.engine.step(self.session, x[None])
+        return found[0]
 
 
-def engine_writer(network: TokenNetwork, weights: str, count: int) -> Writer | None:
-    """Recurra's engine, drawing at TEMPERATURE; None where it has none."""
-    return None
+class EngineWriter:
+    """Recurra's engine, which draws and goes on by itself: `many` steps are one call."""
+
+    def __init__(
+        self, network: TokenNetwork, weights: str, count: int, temperature: float = TEMPERATURE
+    ) -> None:
+        self.engine = Engine(pack(network, weights, bound=1.0), threads=count)
+        self.session = self.engine.session(sampling=Sampling(temperature=temperature))
+
+    def scores(self, word: int) -> Array:
+        found: Array = self.session.read(np.array([word]))
+        return found
+
+    def step(self, word: int) -> int:
+        return self.session.generate(1)[0]
+
+    def many(self, word: int, steps: int) -> None:
+        self.session.generate(steps)
+
+
+def engine_loop(cell: LSTM, weights: str, count: int) -> EngineWriter:
+    """The cell between an embedding of and a head for 32 tokens, which take next to nothing beside it."""
+    few, units = 32, cell.hidden_size
+    writer = EngineWriter(
+        TokenNetwork(Embedding(few, units), Recurrent([cell]), SoftmaxHead(units, few)), weights, count, 0
+    )
+    writer.session.read(np.array([1]))
+    return writer
 
 
 class TorchCell:
@@ -180,6 +219,9 @@ def block(way: Any, feed: Any, steps: int, count: int) -> Callable[[], None]:
 
     def run() -> None:
         with threads(count):
+            if hasattr(way, "many"):
+                way.many(feed, steps)
+                return
             x = feed
             for _ in range(steps):
                 y = way.step(x)
@@ -208,7 +250,7 @@ def check(ways: Mapping[tuple[str, int], Any], feeds: list[Any], seen: str) -> N
         with torch.inference_mode():
             found = np.stack([np.array(getattr(way, seen)(feed)) for feed in feeds])
         wanted = found if wanted is None else wanted
-        allowed = COARSE if "int" in name else EXACT
+        allowed = FOUR_BITS if "int4" in name else COARSE if "int" in name else EXACT
         difference = float(np.abs(found - wanted).max() / np.abs(wanted).max())
         if not difference <= allowed:
             raise SystemExit(f"{name} on {count} threads differs by {difference:.1e} of the largest output")
@@ -248,15 +290,20 @@ def steps_row(units: int, counts: tuple[int, ...], quick: bool) -> tuple[Row, st
             groups[name] = f"ORT {kind}"
             peers[name] = onnx_steps.cell_maker(cell, form, kind)
     for kind in ("float32", "int8", "int4"):
-        peers[f"recurra {kind}"] = lambda count, kind=kind: engine_cell(cell, kind, count)  # type: ignore[misc]
+        peers[f"recurra {kind}"] = lambda count, kind=kind: EngineCell(cell, kind, count)  # type: ignore[misc]
     ways = candidates(peers, counts)
     check(ways, list(x), "step")
+    loops = {
+        f"recurra {kind}, own loop": lambda count, kind=kind: engine_loop(cell, kind, count)  # type: ignore[misc]
+        for kind in ("float32", "int8", "int4")
+    }
+    ways |= candidates(loops, counts)
     found = best(timed(ways, x[0], quick=quick), groups)
     size = 4 * (cell.weight_ih.numel() + cell.weight_hh.numel())
     made = line({"H": units, "MB": size / 1e6}, found)
     rate = fastest_read(size, counts)
     made["read, GB/s"] = rate
-    for name in ("LSTMCell", "ORT float32", "recurra float32"):
+    for name in ("LSTMCell", "ORT float32", "recurra float32", "recurra float32, own loop"):
         if name in found:
             made[f"{name}, % of it"] = 100 * size / found[name][0].median / 1e9 / rate
     return made, f"H {units}: " + "; ".join(label for _, label in found.values())
@@ -275,7 +322,7 @@ def words_row(counts: tuple[int, ...], quick: bool) -> tuple[Row, str]:
         groups[name], make = "ORT int8", onnx_steps.network_maker(network, form, "int8")
         peers[name] = lambda count, make=make: OnnxWriter(make(count))  # type: ignore[misc]
     for kind in ("float32", "int8", "int4"):
-        peers[f"recurra {kind}"] = lambda count, kind=kind: engine_writer(network, kind, count)  # type: ignore[misc]
+        peers[f"recurra {kind}"] = lambda count, kind=kind: EngineWriter(network, kind, count)  # type: ignore[misc]
     ways = candidates(peers, counts)
     check(ways, [3, 1, 4, 1, 5, 9, 2, 6], "scores")
     found = best(timed(ways, 0, quick=quick), groups)
@@ -283,21 +330,56 @@ def words_row(counts: tuple[int, ...], quick: bool) -> tuple[Row, str]:
     return made, "words: " + "; ".join(label for _, label in found.values())
 
 
+def many_rows(count: int, quick: bool) -> list[Row]:
+    """64 sessions of the network of the token loop, and one."""
+    layers = [LSTM(UNITS, UNITS), LSTM(UNITS, UNITS)]
+    network = TokenNetwork(
+        Embedding(VOCABULARY, UNITS), Recurrent(layers), SoftmaxHead(UNITS, VOCABULARY)
+    ).eval()
+    rows: list[Row] = []
+    for kind in ("float32", "int8", "int4"):
+        engine = Engine(pack(network, kind, bound=1.0), threads=count)
+        sessions = [
+            engine.session(sampling=Sampling(temperature=TEMPERATURE), seed=each) for each in range(MANY + 1)
+        ]
+        for each in sessions:
+            each.read(np.array([0]))
+        one, rest = sessions[0], sessions[1:]
+        steps = 2 if quick else 20
+
+        def alone_(one: Session = one, steps: int = 4 * steps) -> None:
+            one.generate(steps)
+
+        def together_(engine: Engine = engine, rest: list[Session] = rest, steps: int = steps) -> None:
+            for _ in range(steps):
+                engine.advance(rest)
+
+        times = take_turns({"one": alone_, "many": together_}, budget=0.3 if quick else 10.0, rounds=(3, 31))
+        alone, together = 4 * steps / times["one"].median, MANY * steps / times["many"].median
+        rows.append(
+            {"weights": kind, "one, words/s": alone, f"{MANY}, words/s": together, "×": together / alone}
+        )
+    return rows
+
+
 def main() -> None:
     made = parser(__doc__)
     made.add_argument("--hidden", type=int, nargs="+", default=HIDDEN, metavar="H")
-    made.add_argument("--only", choices=("steps", "words"))
+    made.add_argument("--only", choices=("steps", "words", "many"))
     options: argparse.Namespace = parse(made)
     counts = tuple(sorted({1, options.threads}))
     sizes = (16,) if options.quick else options.hidden
-    if options.only != "words":
+    name = options.json
+    if options.only in (None, "steps"):
         rows, notes = zip(*(steps_row(units, counts, options.quick) for units in sizes), strict=True)
         report(options, rows, notes)
-    if options.only != "steps":
+    if options.only in (None, "words"):
         row, note = words_row(counts, options.quick)
-        if options.json and options.only is None:
-            options.json = options.json.with_stem(f"{options.json.stem}-words")
+        options.json = name and name.with_stem(f"{name.stem}-words")
         report(options, [row], [note])
+    if options.only in (None, "many"):
+        options.json = name and name.with_stem(f"{name.stem}-many")
+        report(options, many_rows(options.threads, options.quick), [f"{options.threads} threads"])
 
 
 if __name__ == "__main__":
