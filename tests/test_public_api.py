@@ -61,6 +61,10 @@ NAMES = {
     "recurra.nn": ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"],
     "recurra.nn.onnx": ["export", "export_step"],
     "recurra.sources": ["Source"],
+    "recurra.streaming.pack": ["BOUNDS", "Agreement", "agreement", "pack", "store"],
+    "recurra.streaming.packed": ["Packed", "PackedMatrix", "parse"],
+    "recurra.streaming.run": ["Engine", "Session"],
+    "recurra.streaming.stepper": ["Stepper"],
     "recurra.training": ["Batch", "Outcome", "Problem", "Recipe", "Source", "train"],
 }
 FORECASTER_ARGUMENTS = [

@@ -1,0 +1,31 @@
+"""The programs of a page of the documentation run, one after another as they stand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+NETWORKS = """
+assert sum(each is embedding.weight for each in network.parameters()) == 1
+assert scores.shape == (8, 10_000)
+"""
+STREAMING = """
+assert len(session.history) == 30
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("page", "programs", "check"), [("networks", 2, NETWORKS), ("streaming", 2, STREAMING)]
+)
+def test_the_page_runs(page: str, programs: int, check: str, tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / f"{page}.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == programs
+    command = [sys.executable, "-c", "\n".join([*blocks, check])]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
