@@ -28,8 +28,7 @@ const int watching = pthread_atfork(nullptr, nullptr, in_the_child);
 }  // namespace
 
 void Barrier::pause(int spins) {
-    constexpr int patience = 3000;  // some microseconds: far more than a step of equal shares should differ by
-    if (spins < patience) {
+    if (spins < PATIENCE) {
 #if defined(__x86_64__) || defined(__i386__)
         __builtin_ia32_pause();
 #elif defined(__aarch64__)

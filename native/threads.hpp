@@ -13,19 +13,22 @@ class Barrier {
     void resize(int threads) { threads_ = threads; }
 
     // Wait until every thread of the team has come here. What was written before is seen by all after. Where a thread is
-    // late, because some other program has its core, the others give theirs up instead of burning it.
-    void wait() {
-        if (threads_ == 1) return;
+    // late, because some other program has its core, the others give theirs up instead of burning it. Whether this one did.
+    bool wait() {
+        if (threads_ == 1) return false;
         const long round = round_.load(std::memory_order_relaxed);
         if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads_ - 1) {
             arrived_.store(0, std::memory_order_relaxed);
             round_.store(round + 1, std::memory_order_release);
-            return;
+            return false;
         }
-        for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) pause(spins);
+        int spins = 0;
+        for (; round_.load(std::memory_order_acquire) == round; ++spins) pause(spins);
+        return spins > PATIENCE;
     }
 
   private:
+    static constexpr int PATIENCE = 3000;  // some microseconds: far more than a step of equal shares should differ by
     static void pause(int spins);
 
     int threads_;

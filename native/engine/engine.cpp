@@ -50,10 +50,12 @@ struct Engine::Member {
     int thread, threads;
     Barrier& barrier;
     Scratch& scratch;
+    Crowd& crowd;
     bool products = false, loops = false;  // since the last time that all met
 
+    // The first waits for nothing but others' panels, which are as many as its own.
     void meet() {
-        if (threads > 1 && (products || loops)) barrier.wait();
+        if (threads > 1 && (products || loops) && barrier.wait() && thread == 0) crowd.late = true;
         products = loops = false;
     }
 };
@@ -169,7 +171,21 @@ void Engine::prepare(long rows) {
     }
 }
 
-int Engine::threads_for(long rows) const { return multiplications_ * rows < ALONE ? 1 : threads_; }
+void Engine::Crowd::steps(long count) {
+    if (alone > 0) {
+        alone = std::max(0L, alone - count);
+    } else if (late) {
+        alone = period;
+        period = std::min(2 * period, LONGEST);
+        calm = 0;
+    } else if ((calm += count) >= SHORTEST) {
+        period = std::max(period / 2, SHORTEST);
+        calm = 0;
+    }
+    late = false;
+}
+
+int Engine::threads_for(long rows) { return crowd_.alone > 0 || multiplications_ * rows < ALONE ? 1 : threads_; }
 
 void Engine::enter(const Rows& rows, long row) {
     for (std::size_t i = 0; i < program_.inputs.size(); ++i) {
@@ -311,7 +327,7 @@ void Engine::whole_step(Rows& rows, Member& me, float* outputs) {
             for (long row = first; row < last; ++row) leave(rows, row, outputs == nullptr ? nullptr : outputs + (rows.from + row) * outputs_);
     };
     if (rows.count() < ROWS_APART * me.threads) return all(0, rows.count(), me);
-    Member alone{0, 1, me.barrier, me.scratch};
+    Member alone{0, 1, me.barrier, me.scratch, me.crowd};
     all(rows.count() * me.thread / me.threads, rows.count() * (me.thread + 1) / me.threads, alone);
 }
 
@@ -332,7 +348,7 @@ void Engine::whole_prompt(Rows& rows, Member& me, bool every, bool last, float* 
             continue;
         }
         me.meet();
-        Member alone{0, 1, me.barrier, me.scratch};
+        Member alone{0, 1, me.barrier, me.scratch, me.crowd};
         run(section, rows, rows.count() * me.thread / me.threads, rows.count() * (me.thread + 1) / me.threads, alone);
         me.loops = true;
         me.meet();
@@ -355,9 +371,10 @@ void Engine::step(const std::vector<long>& slots, const std::vector<Entry>& entr
             if (of_tokens_) rows.sessions.back()->remember(entries[0].tokens[row]);
         }
         team(threads_for(rows.count()), [&](int thread, int threads, Barrier& barrier) {
-            Member me{thread, threads, barrier, scratches_[std::size_t(thread)]};
+            Member me{thread, threads, barrier, scratches_[std::size_t(thread)], crowd_};
             whole_step(rows, me, outputs);
         });
+        crowd_.steps(1);
     }
 }
 
@@ -371,9 +388,10 @@ void Engine::prefill(long slot, long steps, const std::vector<Entry>& entries, f
         Rows rows{std::vector<Session*>(std::size_t(count), &the), &entries, from, {}};
         for (long row = 0; row < count; ++row) rows.frames.push_back(frames_.data() + row * stride_);
         team(threads_for(count), [&](int thread, int threads, Barrier& barrier) {
-            Member me{thread, threads, barrier, scratches_[std::size_t(thread)]};
+            Member me{thread, threads, barrier, scratches_[std::size_t(thread)], crowd_};
             whole_prompt(rows, me, every, from + count == steps, outputs);
         });
+        crowd_.steps(count);
     }
 }
 
@@ -413,9 +431,10 @@ void Engine::advance(const std::vector<long>& slots, long* tokens) {
             rows.frames.push_back(frames_.data() + (row - from) * stride_);
         }
         team(threads_for(rows.count()), [&](int thread, int threads, Barrier& barrier) {
-            Member me{thread, threads, barrier, scratches_[std::size_t(thread)]};
+            Member me{thread, threads, barrier, scratches_[std::size_t(thread)], crowd_};
             whole_step(rows, me, nullptr);
         });
+        crowd_.steps(1);
     }
 }
 
@@ -426,20 +445,29 @@ long Engine::generate(long slot, long most, long* tokens) {
     long token = 0, count = 0;
     const std::vector<Entry> entries{{&token, nullptr}};
     Rows rows{{&the}, &entries, 0, {frames_.data()}};
-    team(threads_for(1), [&](int thread, int threads, Barrier& barrier) {
-        Member me{thread, threads, barrier, scratches_[std::size_t(thread)]};
-        while (true) {
-            if (thread == 0) {
-                token = count < most ? choose_for(the, me.scratch) : over;
-                if (token >= 0 || (token != over)) tokens[count++] = token;
-            }
-            me.loops = true;
-            me.meet();
-            if (token < 0) return;
-            whole_step(rows, me, nullptr);
-            me.meet();
-        }
-    });
+    bool on = true;  // whether another token comes, from this team
+    while (token >= 0 && count < most) {
+        team(threads_for(1), [&](int thread, int threads, Barrier& barrier) {
+            Member me{thread, threads, barrier, scratches_[std::size_t(thread)], crowd_};
+            do {
+                if (thread == 0) {
+                    token = choose_for(the, me.scratch);
+                    if (token != over) tokens[count++] = token;
+                }
+                me.loops = true;
+                me.meet();
+                if (token < 0) return;
+                whole_step(rows, me, nullptr);
+                me.meet();
+                if (thread == 0) {
+                    crowd_.steps(1);
+                    on = count < most && threads_for(1) == threads;
+                }
+                me.loops = true;
+                me.meet();
+            } while (on);
+        });
+    }
     return count;
 }
 

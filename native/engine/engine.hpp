@@ -73,11 +73,21 @@ class Engine {
     struct Scratch;
     struct Member;
 
+    // Whether threads have kept each other waiting, as they do where another program has a core: one of them is then faster alone for
+    // a while, the longer the more often.
+    struct Crowd {
+        bool late = false;  // since `steps` was last called
+        long alone = 0, period = SHORTEST, calm = 0;
+        static constexpr long SHORTEST = 64, LONGEST = 4096;
+
+        void steps(long count);
+    };
+
     void check_slots(const std::vector<long>& slots);
     void check_entries(long rows, const std::vector<Entry>& entries) const;
     void check_begun(long slot);
     void prepare(long rows);
-    int threads_for(long rows) const;
+    int threads_for(long rows);
 
     void whole_step(Rows& rows, Member& me, float* outputs);
     void whole_prompt(Rows& rows, Member& me, bool every, bool last, float* outputs);
@@ -101,6 +111,7 @@ class Engine {
     std::vector<long> free_;
     std::vector<float> frames_;
     std::vector<Scratch> scratches_;
+    Crowd crowd_;
 };
 
 }  // namespace recurra
