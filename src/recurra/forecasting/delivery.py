@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -19,12 +19,14 @@ from recurra.forecasting.data import Panel
 from recurra.forecasting.forecast import QUANTILES, Forecast
 from recurra.forecasting.forecaster import Forecaster
 from recurra.forecasting.production import ProductionPlan, check_solver, plan_production
-from recurra.forecasting.report import ReportContent, write_report
 from recurra.forecasting.stock import StockPlan, check_plan, default_review
 from recurra.forecasting.stock_files import read_capacity, read_stock
 from recurra.forecasting.terms import StockTerms, item_terms
-from recurra.sources.files import prepare_folder
+from recurra.sources import files as folders
 from recurra.sources.table import write_table
+
+if TYPE_CHECKING:
+    from recurra.forecasting.report import ReportContent
 
 __all__ = [
     "Delivery",
@@ -179,6 +181,8 @@ def deliver(
     facts = forecaster.training_facts()
     files: list[Path] = []
     if out is not None:
+        from recurra.forecasting.report import ReportContent
+
         numbers = len(forecast.ids) * len(forecast.dates)
         content = ReportContent(
             panel=panel.select(forecast.ids),
@@ -208,6 +212,17 @@ def _replayed(terms: StockTerms, panel: Panel, horizon: int) -> dict[str, Any]:
     return {"lead_time": int(lead_time), "review": review, "service_level": terms.service_level}
 
 
+def prepare_folder(folder: Path) -> None:
+    """Make the folder of a delivery unless it exists, and see that its report can be drawn.
+
+    Raises InputError where it cannot be made or written to, MissingExtraError without what draws.
+    """
+    # Matplotlib takes a second to load, and without a report nothing needs it.
+    from recurra.forecasting import report  # noqa: F401
+
+    folders.prepare_folder(folder)
+
+
 def plain_facts(forecaster: Forecaster) -> dict[str, object]:
     """How the model was made, for `--json`: `training_facts` with names that programs like, as in held_out_loss."""
     facts = forecaster.training_facts().items()
@@ -218,7 +233,7 @@ def prepare_model_folder(folder: Path) -> None:
     """Find out before the training whether a model can be saved there; raises as `Forecaster.save` does."""
     target = folder.resolve()
     check_replaceable(target)
-    prepare_folder(target.parent)
+    folders.prepare_folder(target.parent)
 
 
 def _write(out: Path, table: pl.DataFrame, content: ReportContent) -> list[Path]:
@@ -232,6 +247,8 @@ def _write(out: Path, table: pl.DataFrame, content: ReportContent) -> list[Path]
         files.append(out / "plan_production.csv")
         write_table(_rounded(content.production.frame), files[-1])
     files.append(out / "report.html")
+    from recurra.forecasting.report import write_report
+
     write_report(files[-1], content)
     return files
 

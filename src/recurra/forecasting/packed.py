@@ -26,7 +26,11 @@ from recurra.streaming.run import Engine
 __all__ = ["PROGRAMS", "Answering", "PackedNetwork", "digest_of"]
 
 PROGRAMS = ("read", "answer")
+SERIES = 1024  # that are read at once: a bound on memory
 ANSWERS = 16_384  # periods of series that are answered at once: a bound on memory
+THREADS = (
+    1  # a step of so small a network is over before threads have met, and on a busy computer they wait long
+)
 _AGAIN = "Pack the model again with: recurra pack."
 
 Floats = NDArray[np.float32]
@@ -102,39 +106,39 @@ class PackedNetwork:
 
     @cached_property
     def _read(self) -> Engine:
-        return Engine(self.programs["read"])
+        return Engine(self.programs["read"], threads=THREADS)
 
     @cached_property
     def _answer(self) -> Engine:
-        return Engine(self.programs["answer"])
+        return Engine(self.programs["answer"], threads=THREADS)
 
     def __getstate__(self) -> dict[str, Any]:
         """The programs: each process, and each copy, has engines of its own."""
         return {"programs": self.programs}
 
     def contexts(self, history: History) -> Floats:
-        """What the encoder knows of every series after its last period, (N, D).
-
-        All series that have begun are read in lockstep, so that each matrix is fetched once for all of them.
-        """
-        length = history.values.shape[1]
+        """What the encoder knows of every series after its last period, (N, D)."""
         order = np.argsort(history.first, kind="stable")
-        begun = np.searchsorted(history.first[order], np.arange(length), side="right")
-        first = int(history.first[order[0]])
-        values, averages = history.values[order].T, history.averages[order].swapaxes(0, 1)
-        calendar, items = history.calendar[:, None], history.items[order]
-        sessions = [self._read.session() for _ in order]
+        parts = [order[start : start + SERIES] for start in range(0, len(order), SERIES)]
+        found = np.concatenate([self._read_in_lockstep(history, rows) for rows in parts])
+        return found[np.argsort(order)]
+
+    def _read_in_lockstep(self, history: History, rows: NDArray[np.int64]) -> Floats:
+        """`contexts` of series `rows`, in the order in which they begin: each period of all at once, as they begin."""
+        first, length = history.first[rows], history.values.shape[1]
+        begun = np.searchsorted(first, np.arange(length), side="right")
+        values, averages = history.values[rows].T, history.averages[rows].swapaxes(0, 1)
+        calendar, items = history.calendar[:, None], history.items[rows]
+        sessions = [self._read.session() for _ in rows]
         try:
-            for t in range(first, length):
+            for t in range(first[0], length):
                 n = int(begun[t])
                 known = np.broadcast_to(calendar[t], (n, calendar.shape[2]))
                 out = self._read.step(sessions[:n], values[t, :n, None], averages[t, :n], known, items[:n])
         finally:
             for each in sessions:
                 each.close()
-        found = np.empty_like(np.asarray(out, dtype=np.float32))
-        found[order] = out
-        return found
+        return np.asarray(out, np.float32)
 
     def answers(self, context: Floats, level: Floats, ahead: Floats, items: NDArray[np.int64]) -> Floats:
         """As `Answering` says; ModelError where the answers are not numbers."""
