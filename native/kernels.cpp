@@ -18,6 +18,7 @@ void product(const Product&, long first_panel, long last_panel);
 void quantize(const float* x, long in, Format, void* room);
 void embed(const Matrix&, long row, float* y);
 void loop(const Instruction&, float* out, const float* const* in);
+void attend(const Attention&);
 template <typename Number>
 void scan(const Scan<Number>&, bool backward);
 extern template void scan(const Scan<float>&, bool);
@@ -30,6 +31,7 @@ const Kernels table = {NAME(RECURRA_VARIANT), W,
                        &steps_forward,        &steps_backward,
                        &weigh,
                        &product,              &quantize,
-                       &embed,                &loop};
+                       &embed,                &loop,
+                       &attend};
 
 }  // namespace recurra::RECURRA_VARIANT

@@ -133,6 +133,7 @@ struct Kernels {
     void (*quantize)(const float* x, long in, Format, void* room);  // quantized_bytes; NaN or infinity in x makes every y NaN
     void (*embed)(const Matrix&, long row, float* y);               // that output's `in` weights
     void (*loop)(const Instruction&, float* out, const float* const* in);  // neither `linear`, `embed` nor `attend`
+    void (*attend)(const Attention&);
 };
 
 // The variant in use: the best that this processor runs, or the one that the environment variable RECURRA_SIMD names.

@@ -5,4 +5,6 @@ namespace recurra::RECURRA_VARIANT {
 
 void loop(const Instruction& instruction, float* out, const float* const* in) { apply(instruction, out, in); }
 
+void attend(const Attention& a) { loops::attend(a); }
+
 }  // namespace recurra::RECURRA_VARIANT

@@ -116,6 +116,17 @@ RECURRA_INLINE void normalize(float* y, long stride, Line x, long n, float eps) 
     }
 }
 
+RECURRA_INLINE float dot(Line x, Line y, long n) {
+    Vec sums{};
+    for (long i = 0; i < n; i += W) {
+        const long count = n - i < W ? n - i : W;
+        Vec more = read(x, i, count) * read(y, i, count);
+        for (long k = count; k < W; ++k) more[k] = 0.0f;
+        sums += more;
+    }
+    return sum(sums);
+}
+
 // y[g][m][n] = Σ_k a[g][m][·][k] b[g][·][n][k]; the order of a sum depends on the strides alone.
 RECURRA_INLINE void contract(const Instruction& s, float* out, const float* const* in) {
     const long N = s.shape[2], K = s.shape[3];
@@ -136,16 +147,32 @@ RECURRA_INLINE void contract(const Instruction& s, float* out, const float* cons
             }
             for (long n = 0; n < N; ++n) {
                 const Line u{as + n * a.strides[2], a.strides[3]}, v{bs + n * b.strides[2], b.strides[3]};
-                Vec sums{};
-                for (long k = 0; k < K; k += W) {
-                    const long count = K - k < W ? K - k : W;
-                    Vec more = read(u, k, count) * read(v, k, count);
-                    for (long i = count; i < W; ++i) more[i] = 0.0f;
-                    sums += more;
-                }
-                to[n * y.strides[2]] = sum(sums);
+                to[n * y.strides[2]] = dot(u, v, K);
             }
         }
+}
+
+// Vaswani et al. 2017 (arXiv 1706.03762), equation 1.
+RECURRA_INLINE void attend(const Attention& a) {
+    const long k = a.key_width / a.heads, v = a.value_width / a.heads;
+    const float scale = 1.0f / __builtin_sqrtf(float(k));
+    for (long i = 0; i < a.value_width; ++i) a.out[i] = 0.0f;
+    for (long head = 0; head < a.heads && a.length > 0; ++head) {
+        const Line query{a.query + head * k, 1};
+        for (long m = 0; m < a.length; ++m) {
+            const float* const key = a.keys + m * a.key_width + head * k;
+            a.shares[m] = dot(query, {key, 1}, k) * scale;
+        }
+        softmax(a.shares, 1, {a.shares, 1}, a.length, false);
+        float* const out = a.out + head * v;
+        for (long m = 0; m < a.length; ++m) {
+            const Line value{a.values + m * a.value_width + head * v, 1};
+            for (long i = 0; i < v; i += W) {
+                const long count = v - i < W ? v - i : W;
+                write(out + i, 1, read({out, 1}, i, count) + a.shares[m] * read(value, i, count), count);
+            }
+        }
+    }
 }
 
 RECURRA_INLINE void reduce(const Instruction& s, float* out, const float* const* in) {

@@ -35,4 +35,12 @@ struct Instruction {
     long numbers[2];  // matrix; or matrix and input; or memory and heads
 };
 
+// One query's attention over a memory of `length` places: keys (length, keys' width) and values, each head by itself.
+struct Attention {
+    const float *query, *keys, *values;
+    long length, heads, key_width, value_width;
+    float* shares;  // room for (length,)
+    float* out;     // (value_width,): zeros where there is nothing to read
+};
+
 }  // namespace recurra

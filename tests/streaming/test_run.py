@@ -7,13 +7,14 @@ import resource
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from recurra import ops, state
+from recurra import native, ops, state
 from recurra.cells import GRU, LSTM
 from recurra.decoding import Sampling
 from recurra.errors import InputError, UsageError
@@ -53,6 +54,13 @@ def packed(request: pytest.FixtureRequest) -> Packed:
 @pytest.fixture
 def engine(packed: Packed) -> Engine:
     return Engine(packed, threads=2)
+
+
+@pytest.fixture
+def variant_of_before() -> Iterator[None]:
+    before = native.extension().variant()
+    yield
+    native.extension().use(before)
 
 
 def written(session: Session, count: int) -> list[int]:
@@ -232,7 +240,9 @@ def test_an_adaptive_softmax_gives_all_probabilities() -> None:
     assert np.exp(scores).sum() == pytest.approx(1.0, rel=1e-4)
 
 
-def test_attention_reads_what_its_session_remembers() -> None:
+@pytest.mark.parametrize("variant", native.extension().variants())
+def test_attention_reads_what_its_session_remembers(variant: str, variant_of_before: None) -> None:
+    native.extension().use(variant)
     generator = torch.Generator().manual_seed(0)
     stack = Recurrent([LSTM(E + H, H, generator=generator)])
     attention = Attention(H, 12, attention_size=16, heads=2, generator=generator)
