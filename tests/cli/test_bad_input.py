@@ -19,7 +19,7 @@ def _no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("training began")
 
-    monkeypatch.setattr("recurra.forecasting.forecaster.train", never)
+    monkeypatch.setattr("recurra.forecasting.fitting.train", never)
 
 
 @pytest.mark.parametrize("verb", [("forecast",), ("backtest",), ("train", "forecaster", "--out", "m")])

@@ -70,7 +70,7 @@ def test_an_interruption_behind_the_training_leaves_no_half_model(
         raise KeyboardInterrupt
 
     model = tiny()
-    monkeypatch.setattr(module, "fit_copula", interrupted)
+    monkeypatch.setattr("recurra.forecasting.fitting.fit_copula", interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.fit(small_panel)
     with pytest.raises(NotFittedError):

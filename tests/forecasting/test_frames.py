@@ -83,7 +83,7 @@ def test_fitting_any_frame_trains_or_refuses_and_leaves_no_half_fitted_model(fra
         raise KeyboardInterrupt  # the data were good enough to begin
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("recurra.forecasting.forecaster.train", trained)
+        patched.setattr("recurra.forecasting.fitting.train", trained)
         forecaster = Forecaster(2, steps=1)
         with pytest.raises((RecurraError, KeyboardInterrupt)):
             forecaster.fit(frame)
