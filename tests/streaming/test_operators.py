@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as f
 
 from recurra import ops
+from recurra.networks import AdaptiveSoftmaxHead, QuantileHead, SoftmaxHead
 from recurra.streaming.lower import lower
 from recurra.streaming.packed import Packed, PackedMatrix
 from recurra.streaming.program import Program
@@ -214,6 +215,16 @@ def test_products(a: int, b: int, c: int, d: int) -> None:
     check(lambda x, y: (x @ y[..., None]).squeeze(-1), (d, a, c), (d, c))
     check(lambda x, y: torch.einsum("bik,bjk->bij", x, y), (a, c), (b, c))
     check(lambda x: f.linear(x, weight) * x.sum(-1, keepdim=True), (c,))
+
+
+@few
+@given(sizes, st.integers(3, 30))
+def test_heads(size: int, count: int) -> None:
+    levels = [(each + 1) / (count + 1) for each in range(count)]
+    with torch.no_grad():
+        check(QuantileHead(size, levels), (size,))
+        check(SoftmaxHead(size, count), (size,))
+        check(AdaptiveSoftmaxHead(size, count, (1, count // 2 + 1), shrink=1.0), (size,))
 
 
 @few
