@@ -119,6 +119,8 @@ def test_a_fork_goes_its_own_way(engine: Engine) -> None:
     assert len(engine) == 2
     fork.close()
     assert len(engine) == 1
+    engine.session()  # nothing refers to it: its slot comes back
+    assert len(engine) == 1
 
 
 def test_steps_are_those_of_the_network(packed: Packed) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -164,17 +165,22 @@ class Engine:
 
 
 class Session:
-    """One sequence that an engine is in the middle of: `Engine.session` makes it."""
+    """One sequence that an engine is in the middle of: `Engine.session` makes it.
+
+    Its slot goes back to the engine with `close()`, at the end of `with`, or when nothing refers to it any more.
+    """
 
     def __init__(self, engine: Engine, slot: int) -> None:
         self.engine = engine
-        self._slot: int | None = slot
+        self._slot = slot
+        self._retired = weakref.finalize(self, engine._engine.retire, slot)
+        self._retired.atexit = False
         self._sampling = Sampling()
 
     @property
     def slot(self) -> int:
         """The engine's number for it; UsageError where it was closed."""
-        if self._slot is None:
+        if not self._retired.alive:
             raise UsageError("this session was closed", hint="Open another with Engine.session().")
         return self._slot
 
@@ -285,9 +291,7 @@ class Session:
 
     def close(self) -> None:
         """Give its slot back; once is enough."""
-        if self._slot is not None:
-            self.engine._engine.retire(self._slot)
-            self._slot = None
+        self._retired()
 
     def __enter__(self) -> Session:
         return self
