@@ -133,6 +133,7 @@ def test_number_by_number(op: str, shape: list[int]) -> None:
         lambda x: torch.lerp(x, x.flip(-1), 0.3) - 2.0,
         lambda x: torch.zeros_like(x) + torch.ones_like(x) * x,
         lambda x: 1.0 - x,
+        lambda x: torch.addcmul(x, x.tanh(), x, value=-0.5),
     ],
 )
 @few

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import numbers
 from collections import Counter
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from recurra.errors import MissingExtraError
 
 __all__ = ["LeadTime"]
 
@@ -57,19 +60,20 @@ class LeadTime:
 
     @classmethod
     def _gamma(cls, mean: object, deviation: float) -> LeadTime:
-        import torch
+        if importlib.util.find_spec("scipy") is None:
+            raise MissingExtraError.of("scipy", "plan")
+        from scipy.special import gammainc  # type: ignore[import-untyped]
 
         if not isinstance(mean, numbers.Real) or isinstance(mean, bool) or not 0 < float(mean) <= LONGEST:
             raise ValueError("With a deviation the lead time is a mean, a number above 0.")
         if float(mean) + 10 * deviation > LONGEST:
             raise ValueError(f"Give a mean and a deviation of far less than {LONGEST:,} periods.")
         shape, scale = (float(mean) / deviation) ** 2, deviation**2 / float(mean)
-        at = torch.arange(int(float(mean) + 10 * deviation) + 2, dtype=torch.float64)
-        shapes = torch.tensor([shape, shape + 1], dtype=torch.float64)[:, None]
-        below, moment = torch.special.gammainc(shapes, at / scale).numpy()
+        at = np.arange(int(float(mean) + 10 * deviation) + 2, dtype=np.float64)
+        below, moment = gammainc(np.array([[shape], [shape + 1]]), at / scale)
         # A lead time between two whole ones is shared by both, by nearness, which keeps the mean: the chance of k is
         # the second difference of E[(k - L)⁺].
-        under = at.numpy() * below - float(mean) * moment
+        under = at * below - float(mean) * moment
         chances = np.maximum(np.diff(under, 2, prepend=0.0), 0.0)
         last = int((np.cumsum(chances) < 1 - TAIL).sum())
         chances = np.append(chances[:last], 1 - chances[:last].sum())

@@ -135,6 +135,10 @@ def _lerp(lowering: Lowering, x: Any, y: Any, weight: Any) -> Tensor:
     return lowering.map("add", x, lowering.map("multiply", weight, lowering.map("subtract", y, x)))
 
 
+def _add_product(lowering: Lowering, x: Tensor, y: Tensor, z: Tensor, value: float = 1) -> Tensor:
+    return _add(lowering, x, lowering.map("multiply", y, z), value)
+
+
 def _silu(lowering: Lowering, x: Tensor) -> Tensor:
     return lowering.map("multiply", x, lowering.map("sigmoid", x))
 
@@ -375,6 +379,7 @@ WRITTEN: dict[Any, Callable[..., Any]] = {
     aten.add.Scalar: _add,
     aten.add_.Scalar: _add,
     aten.add_.Tensor: _add,
+    aten.addcmul.default: _add_product,
     aten.sub.Tensor: _subtract,
     aten.rsub.Scalar: _subtract_from,
     aten.clone.default: _clone,
