@@ -12,7 +12,7 @@ namespace {
 
 constexpr long AT_ONCE = 64;      // rows of a step or a prompt that have a frame, at most,
 constexpr long FRAMES = 1L << 27;  // and the numbers of all frames
-constexpr long ALONE = 1L << 16;  // multiplications that one thread does sooner than two
+constexpr long ALONE = 1L << 16;  // multiplications in float32, as long as which one thread is done before two
 
 bool touch(long a, long a_size, long b, long b_size) { return a < b + b_size && b < a + a_size; }
 
@@ -46,7 +46,7 @@ Engine::Engine(Program program, int threads) : program_(std::move(program)), thr
         }
         if (waits_.back()) written.clear();
         written.emplace_back(each.out.offset, m.out);
-        multiplications_ += m.out * m.in;
+        work_ += m.out * m.in / (is_quantized(m.format) ? 3 : 1);
         most_quantized_ = std::max(most_quantized_, quantized_bytes(m.format, m.in));
     }
 }
@@ -148,7 +148,7 @@ void Engine::Crowd::steps(long count) {
     late = false;
 }
 
-int Engine::threads_for(long rows) { return crowd_.alone > 0 || multiplications_ * rows < ALONE ? 1 : threads_; }
+int Engine::threads_for(long rows) { return crowd_.alone > 0 || work_ * rows < ALONE ? 1 : threads_; }
 
 void Engine::step(const std::vector<long>& slots, const std::vector<Entry>& entries, float* outputs) {
     check_slots(slots);

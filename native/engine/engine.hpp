@@ -102,7 +102,8 @@ class Engine {
 
     Program program_;
     int threads_;
-    long multiplications_ = 0, outputs_ = 0, most_quantized_ = 0;
+    long work_ = 0;  // of a step's products: as multiplications in float32
+    long outputs_ = 0, most_quantized_ = 0;
     long stride_;              // of frames
     long at_once_;             // rows that have a frame
     std::vector<char> waits_;  // of each instruction: a product that reads what products just before it write

@@ -24,8 +24,9 @@ from recurra.networks.decoder import AttentionDecoder
 from recurra.networks.embeddings import Embedding
 from recurra.networks.heads import AdaptiveSoftmaxHead, SoftmaxHead
 from recurra.networks.tokens import TokenNetwork
-from recurra.streaming.pack import agreement, pack
+from recurra.streaming.pack import agreement, pack, trace
 from recurra.streaming.packed import Packed
+from recurra.streaming.reference import Reference
 from recurra.streaming.run import Engine, Session
 
 if not ops.native_available():
@@ -261,8 +262,11 @@ def test_attention_reads_what_its_session_remembers(variant: str, variant_of_bef
     for row, session in enumerate(sessions):
         length = int(lengths[row])
         session.remember(memory.keys[row, :length].numpy(), memory.values[row, :length].numpy())
+    reference = Reference(trace(net), 3)
+    reference.memories = [(memory.keys.numpy(), memory.values.numpy(), lengths.numpy())]
     for token, scores in zip((3, 4), wanted, strict=True):
-        np.testing.assert_allclose(engine.step(sessions, np.full(3, token)), scores, rtol=1e-4, atol=1e-5)
+        for found in (engine.step(sessions, np.full(3, token)), reference.step(np.full(3, token))[0]):
+            np.testing.assert_allclose(np.reshape(found, scores.shape), scores, rtol=1e-4, atol=1e-5)
     restored = engine.restore(sessions[2].save())
     np.testing.assert_array_equal(restored.read(np.array([6])), sessions[2].fork().read(np.array([6])))
     with pytest.raises(UsageError, match=r"\(M, 16\)"):
