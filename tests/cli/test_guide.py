@@ -25,7 +25,7 @@ def small_frame(days: int) -> pl.DataFrame:
 
 def test_the_examples_run(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names: dict[str, Any] = {
         "frame": small_frame(40),
         "newer_frame": small_frame(43),

@@ -207,6 +207,8 @@ def _check_description(description: dict[str, Any]) -> None:
     }
     for name, kind in shape.items():
         _require(_is_made(description.get(name), kind), f"its {name} are not made so")
+    outputs = description["outputs"]
+    _require(bool(outputs) and all(each[:1] == [1] for _, each in outputs), "its outputs are not one row's")
 
 
 def _is_made(value: Any, kind: Any) -> bool:

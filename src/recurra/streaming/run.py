@@ -54,7 +54,7 @@ class Engine:
         known = packed.description
         self._of_tokens = [each[2] is None for each in known["inputs"]]
         self._sizes = [each[1] for each in known["inputs"]]
-        self._shapes = [tuple(shape[1:] if len(shape) > 1 else shape) for _, shape in known["outputs"]]
+        self._shapes = [tuple(shape[1:]) for _, shape in known["outputs"]]
         if threads is None:
             threads = (
                 len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
