@@ -28,9 +28,7 @@ __all__ = ["PROGRAMS", "Answering", "PackedNetwork", "digest_of"]
 PROGRAMS = ("read", "answer")
 SERIES = 1024  # that are read at once: a bound on memory
 ANSWERS = 16_384  # periods of series that are answered at once: a bound on memory
-THREADS = (
-    1  # a step of so small a network is over before threads have met, and on a busy computer they wait long
-)
+THREADS = 1  # so small a step is over before threads have met, and on a busy computer they wait long
 _AGAIN = "Pack the model again with: recurra pack."
 
 Floats = NDArray[np.float32]
