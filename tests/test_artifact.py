@@ -174,6 +174,15 @@ def test_a_packed_network_that_cannot_be_written_leaves_the_old_model(tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
+def test_a_tokenizer_stands_beside_the_weights(tmp_path: Path) -> None:
+    save(tmp_path / "m", tokenizer='{"of": "ß"}')
+    assert sorted(content(tmp_path / "m")) == sorted([*FILES, "tokenizer.json"])
+    assert load_model(tmp_path / "m").tokenizer == '{"of": "ß"}'
+    save(tmp_path / "m")
+    assert load_model(tmp_path / "m").tokenizer is None
+    assert sorted(content(tmp_path / "m")) == sorted(FILES)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
 def test_a_pipe_is_no_packed_network(tmp_path: Path) -> None:
     save(tmp_path / "m")

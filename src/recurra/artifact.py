@@ -3,6 +3,7 @@
 config.json          format, version, the class name, its constructor arguments, what fitting found out
 weights.safetensors  the arrays
 README.md            the model's card, for people
+tokenizer.json       optional: how text becomes tokens (recurra.text)
 *.packed             optional: the network for the streaming engine, which needs no torch (recurra.streaming.packed)
 
 Nothing in a model folder is ever run: no pickle, no names of code. This module needs NumPy only, not torch.
@@ -34,10 +35,11 @@ FORMAT = "recurra-model"
 VERSION = 1
 
 CONFIG, WEIGHTS, CARD, PACKED = "config.json", "weights.safetensors", "README.md", ".packed"
-_OF_A_MODEL = {CONFIG, WEIGHTS, CARD}
+TOKENIZER = "tokenizer.json"
+_OF_A_MODEL = {CONFIG, WEIGHTS, CARD, TOKENIZER}
 _LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what file managers leave in every folder
 
-MAX_TEXT = 64 * 2**20  # bytes of config.json and README.md
+MAX_TEXT = 64 * 2**20  # bytes of config.json, tokenizer.json and README.md
 MAX_HEADER = 16 * 2**20  # bytes of the table of contents in weights.safetensors
 MAX_WEIGHTS = 4 * 2**30  # bytes of weights.safetensors
 MAX_DEPTH = 64  # how deep lists and objects may be nested in config.json
@@ -60,6 +62,7 @@ class Model:
     weights: arrays by name.
     card: the text of README.md.
     packed: the files of packed networks by name, not read yet.
+    tokenizer: the text of tokenizer.json; None where there is none.
     """
 
     kind: str
@@ -68,6 +71,7 @@ class Model:
     weights: dict[str, np.ndarray[Any, Any]] = field(repr=False)
     card: str = ""
     packed: dict[str, Path] = field(default_factory=dict)
+    tokenizer: str | None = field(default=None, repr=False)
 
 
 class Storable(Protocol):
@@ -86,6 +90,7 @@ def save_model(
     weights: Mapping[str, np.ndarray[Any, Any]],
     card: str,
     packed: Mapping[str, Storable] | None = None,
+    tokenizer: str | None = None,
 ) -> None:
     """Write a model folder; one that exists is replaced, and a crash leaves the old or the new one, whole.
 
@@ -101,6 +106,8 @@ def save_model(
     config = {"format": FORMAT, "version": VERSION, "recurra": __version__, "class": kind}
     config |= {"arguments": _plain(dict(arguments), "arguments"), "fitted": _plain(dict(fitted), "fitted")}
     files = {CONFIG: _json(config), WEIGHTS: _safetensors(weights), CARD: _utf8(card, CARD)}
+    if tokenizer is not None:
+        files[TOKENIZER] = _utf8(tokenizer, TOKENIZER)
     fresh = target.with_name(f".{target.name}.new-{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -139,7 +146,9 @@ def load_model(folder: str | Path) -> Model:
     config = _read_config(place / CONFIG)
     weights = _read_weights(place / WEIGHTS)
     card = _text(place / CARD) if (place / CARD).exists() else ""
-    return Model(config["class"], config["arguments"], config["fitted"], weights, card, packed_files(place))
+    tokenizer = _text(place / TOKENIZER) if (place / TOKENIZER).exists() else None
+    packed = packed_files(place)
+    return Model(config["class"], config["arguments"], config["fitted"], weights, card, packed, tokenizer)
 
 
 def packed_files(folder: Path) -> dict[str, Path]:

@@ -71,6 +71,7 @@ class Estimator(ABC):
             weights=weights,
             card=card,
             packed=self._packed(),
+            tokenizer=self._tokenizer(),
         )
 
     def pack(self, weights: str = "float32") -> float:
@@ -112,6 +113,15 @@ class Estimator(ABC):
         if programs:
             raise ModelError(f"a {type(self).__name__} has no packed networks", value=min(programs))
 
+    def _tokenizer(self) -> str | None:
+        """The tokenizer that belongs to the model, as the text of its file."""
+        return None
+
+    def _take_tokenizer(self, text: str | None) -> None:
+        """Take the tokenizer of a model folder, if any, before `_restore`; raise an error for one that does not fit."""
+        if text is not None:
+            raise ModelError(f"a {type(self).__name__} has no tokenizer")
+
     def _check_fitted(self) -> None:
         """Raise NotFittedError before `fit`."""
         if not any(name.endswith("_") and not name.startswith("_") for name in vars(self)):
@@ -132,6 +142,7 @@ class Estimator(ABC):
         try:
             estimator = cls(**model.arguments)
             estimator._unpack({name: Packed.load(path) for name, path in model.packed.items()})
+            estimator._take_tokenizer(model.tokenizer)
             estimator._restore(model.fitted, model.weights)
         except ModelError as error:
             if error.file is not None:

@@ -1,0 +1,3 @@
+"""Text: write, suggest the next word, classify, tag."""
+
+from __future__ import annotations

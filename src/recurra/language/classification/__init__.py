@@ -1,0 +1,3 @@
+"""Texts with labels."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""A tag for each word."""
+
+from __future__ import annotations

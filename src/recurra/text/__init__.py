@@ -1,0 +1,3 @@
+"""Text as data: documents read from files, tokenizers, the corpus cache. Nothing here needs torch."""
+
+from __future__ import annotations
