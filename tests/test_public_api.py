@@ -27,6 +27,7 @@ NAMES = {
     "recurra.cell": ["Cell", "GatedCell", "LinearCell", "MemoryCell", "Terms", "Windowed"],
     "recurra.cells": ["CELLS", *documented("The cells")],
     "recurra.decoding": [
+        "Chain",
         "Hypothesis",
         "Random",
         "Sampling",
@@ -49,8 +50,10 @@ NAMES = {
         "AdaptiveSoftmaxHead",
         "Attention",
         "AttentionDecoder",
+        "CharacterFeatures",
         "DecoderState",
         "Embedding",
+        "LinearChainCRF",
         "Memory",
         "QuantileHead",
         "Recurrent",

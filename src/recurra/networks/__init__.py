@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from recurra.networks.attention import Attention, Memory
+from recurra.networks.characters import CharacterFeatures
+from recurra.networks.crf import LinearChainCRF
 from recurra.networks.decoder import AttentionDecoder, DecoderState
 from recurra.networks.embeddings import Embedding
 from recurra.networks.heads import AdaptiveSoftmaxHead, QuantileHead, SoftmaxHead
@@ -13,8 +15,10 @@ __all__ = [
     "AdaptiveSoftmaxHead",
     "Attention",
     "AttentionDecoder",
+    "CharacterFeatures",
     "DecoderState",
     "Embedding",
+    "LinearChainCRF",
     "Memory",
     "QuantileHead",
     "Recurrent",
