@@ -21,7 +21,7 @@ assert len(session.history) == 30
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("page", "programs", "check"), [("networks", 2, NETWORKS), ("streaming", 2, STREAMING)]
+    ("page", "programs", "check"), [("networks", 2, NETWORKS), ("streaming", 3, STREAMING)]
 )
 def test_the_page_runs(page: str, programs: int, check: str, tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / f"{page}.md").read_text(encoding="utf-8"), re.DOTALL)

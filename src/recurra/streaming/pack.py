@@ -20,16 +20,12 @@ from recurra.errors import UsageError
 from recurra.networks.attention import Memory
 from recurra.networks.decoder import AttentionDecoder
 from recurra.networks.tokens import TokenNetwork
-from recurra.streaming import weights as formats
 from recurra.streaming.lower import lower
-from recurra.streaming.packed import Packed, PackedMatrix
+from recurra.streaming.packed import Packed, stored
 from recurra.streaming.program import Program
 from recurra.streaming.run import Engine
 
 __all__ = ["BOUNDS", "Agreement", "agreement", "pack", "store"]
-
-SMALL = 1024  # numbers of a matrix that is not worth fewer bits
-NARROW = 64  # inputs below which int4's groups would hold mostly filling: int8 then
 
 # How far the packed network's outputs may be from its source's, as a share of their root mean square.
 BOUNDS = {"float32": 1e-3, "float16": 1e-2, "int8": 0.1, "int4": 0.5}
@@ -90,27 +86,8 @@ def pack(
 
 def store(program: Program, weights: str = "float32", about: Mapping[str, Any] | None = None) -> Packed:
     """A program with its matrices in a format, unchecked; UsageError for an unknown format."""
-    if weights not in formats.FORMATS:
-        raise UsageError(
-            "there are no such weights", value=weights, hint=f"Use {', '.join(formats.FORMATS)}."
-        )
-    return Packed.of(
-        program, [_packed(each, weights) for each in program.matrices], {"weights": weights, **(about or {})}
-    )
-
-
-def _packed(matrix: NDArray[np.float32], format: Any) -> PackedMatrix:
-    if matrix.size < SMALL:
-        format = "float32"
-    elif format == "int4" and matrix.shape[1] < NARROW:
-        format = "int8"
-    numbers, scales = formats.pack(matrix, format)
-    return PackedMatrix(
-        format,
-        (matrix.shape[0], matrix.shape[1]),
-        numbers,
-        np.zeros(0, np.uint8) if scales is None else scales,
-    )
+    matrices = [stored(each, weights) for each in program.matrices]
+    return Packed.of(program, matrices, {"weights": weights, **(about or {})})
 
 
 def trace(network: Any) -> Program:

@@ -19,14 +19,16 @@ from numpy.typing import NDArray
 
 from recurra.errors import ModelError, UsageError
 from recurra.sources.files import atomic_write
-from recurra.streaming import weights
+from recurra.streaming import weights as formats
 from recurra.streaming.program import AXES, Instruction, Place, Program, places
 
-__all__ = ["Packed", "PackedMatrix", "parse"]
+__all__ = ["Packed", "PackedMatrix", "parse", "stored"]
 
 FORMAT, VERSION = "recurra-packed", 1
 ALIGNMENT = 64  # bytes: a cache line
 MAX_HEADER = 16 * 2**20  # bytes
+SMALL = 1024  # numbers of a matrix that is not worth fewer bits
+NARROW = 64  # inputs below which int4's groups would hold mostly filling: int8 then
 SPACES = ("frame", "state", "constants")
 _TYPES = {"F32": np.float32, "I64": np.int64, "U8": np.uint8}
 _AGAIN = "Copy the file again, or pack the network again."
@@ -83,6 +85,26 @@ class Packed:
         description["digest"] = _digest(made)
         return made
 
+    def reformatted(self, weights: str) -> Packed:
+        """The same program with its matrices in another format, made of those that this one computes with.
+
+        Raises UsageError for an unknown format, and where this one's are not float32: rounding twice loses more.
+        """
+        found = self.description["about"].get("weights")
+        if found != "float32":
+            hint = "Train again, or pack the model that it was packed from."
+            raise UsageError("weights are rounded once, from float32", value=found, hint=hint)
+        matrices = [
+            stored(formats.unpack(each.weights, each.scales, "float32", each.shape), weights)
+            for each in self.matrices
+        ]
+        about = {**self.description["about"], "weights": weights}
+        description = {key: value for key, value in self.description.items() if key != "digest"}
+        description |= {"about": about, "matrices": [[each.format, *each.shape] for each in matrices]}
+        made = Packed(description, self.instructions, self.constants, self.initial, matrices)
+        description["digest"] = _digest(made)
+        return made
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file; one that exists is replaced, and a crash leaves the old or the new one, whole.
 
@@ -117,6 +139,21 @@ class Packed:
         except (OSError, ValueError) as error:
             raise ModelError(f"the packed network cannot be read: {error}", file=path, hint=_AGAIN) from None
         return parse(np.asarray(bytes_), path)
+
+
+def stored(matrix: NDArray[np.float32], weights: str) -> PackedMatrix:
+    """A matrix (out, in) in a format, in more bits where it is small or narrow; UsageError for an unknown format."""
+    if weights not in formats.FORMATS:
+        hint = f"Use {', '.join(formats.FORMATS)}."
+        raise UsageError("there are no such weights", value=weights, hint=hint)
+    chosen: formats.Format = weights
+    if matrix.size < SMALL:
+        chosen = "float32"
+    elif chosen == "int4" and matrix.shape[1] < NARROW:
+        chosen = "int8"
+    numbers, scales = formats.pack(matrix, chosen)
+    shape = (matrix.shape[0], matrix.shape[1])
+    return PackedMatrix(chosen, shape, numbers, np.zeros(0, np.uint8) if scales is None else scales)
 
 
 def parse(data: NDArray[np.uint8], source: object) -> Packed:
@@ -159,7 +196,7 @@ def _parsed(data: NDArray[np.uint8]) -> Packed:
     _require(isinstance(listed, list), "it lists no matrices")
     for number, each in enumerate(listed):
         whole = isinstance(each, list) and len(each) == 3 and all(_is_count(n) for n in each[1:])
-        _require(whole and each[0] in weights.FORMATS, f"matrix {number} is of no known kind")
+        _require(whole and each[0] in formats.FORMATS, f"matrix {number} is of no known kind")
         found = [arrays.get(f"{number}.{part}") for part in ("weights", "scales")]
         bytes_ = [a for a in found if a is not None and a.dtype == np.uint8 and a.ndim == 1]
         _require(len(bytes_) == 2, f"it has no matrix {number}")
