@@ -13,7 +13,6 @@ void dense(const Dense&, bool backward);
 void dense_both(const Dense&, const Dense&, bool backward);
 void steps_forward(const Steps&);
 void steps_backward(const Steps&);
-void cross_entropy(const CrossEntropy&, bool backward);
 void weigh(const float* logits, long n, float most, double scale, int64_t* weights);
 void product(const Product&, long first_panel, long last_panel);
 void quantize(const float* x, long in, Format, void* room);
@@ -30,7 +29,7 @@ const Kernels table = {NAME(RECURRA_VARIANT), W,
                        &scan<float>,          &scan<double>,
                        &dense,                &dense_both,
                        &steps_forward,        &steps_backward,
-                       &cross_entropy,        &weigh,
+                       &weigh,
                        &product,              &quantize,
                        &embed,                &loop,
                        &attend};

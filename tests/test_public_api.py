@@ -23,7 +23,15 @@ def documented(title: str) -> list[str]:
 
 
 NAMES = {
-    "recurra": ["Forecaster", "ProductionPlan", "StockPlan", "__version__", "load", "plan_production"],
+    "recurra": [
+        "Forecaster",
+        "Keyboard",
+        "ProductionPlan",
+        "StockPlan",
+        "__version__",
+        "load",
+        "plan_production",
+    ],
     "recurra.cell": ["Cell", "GatedCell", "LinearCell", "MemoryCell", "Terms", "Windowed"],
     "recurra.cells": ["CELLS", *documented("The cells")],
     "recurra.decoding": [
@@ -46,6 +54,7 @@ NAMES = {
         "UsageError",
     ],
     "recurra.forecasting": ["Forecaster", "ProductionPlan", "StockPlan", "plan_production"],
+    "recurra.language.suggestion": ["Keyboard", "Suggestion"],
     "recurra.networks": [
         "AdaptiveSoftmaxHead",
         "Attention",

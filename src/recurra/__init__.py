@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recurra.estimator import load
     from recurra.forecasting import Forecaster, ProductionPlan, StockPlan, plan_production
+    from recurra.language.suggestion import Keyboard
 
 __version__ = "0.1.0"
 
-__all__ = ["Forecaster", "ProductionPlan", "StockPlan", "__version__", "load", "plan_production"]
+__all__ = ["Forecaster", "Keyboard", "ProductionPlan", "StockPlan", "__version__", "load", "plan_production"]
 
 _WHERE = {
     "Forecaster": "recurra.forecasting",
+    "Keyboard": "recurra.language.suggestion",
     "ProductionPlan": "recurra.forecasting",
     "StockPlan": "recurra.forecasting",
     "load": "recurra.estimator",

@@ -21,7 +21,7 @@ from recurra.streaming.packed import Packed
 __all__ = ["Estimator", "load"]
 
 # The only classes that a model folder can name, and where they live.
-MODELS = {"Forecaster": "recurra.forecasting"}
+MODELS = {"Forecaster": "recurra.forecasting", "Keyboard": "recurra.language.suggestion"}
 
 
 class Estimator(ABC):

@@ -1,3 +1,7 @@
 """Predictive text: the rest of the word and the next ones, keystroke by keystroke."""
 
 from __future__ import annotations
+
+from recurra.language.suggestion.keyboard import Keyboard, Suggestion
+
+__all__ = ["Keyboard", "Suggestion"]
