@@ -13,6 +13,7 @@ void dense(const Dense&, bool backward);
 void dense_both(const Dense&, const Dense&, bool backward);
 void steps_forward(const Steps&);
 void steps_backward(const Steps&);
+void cross_entropy(const CrossEntropy&, bool backward);
 void weigh(const float* logits, long n, float most, double scale, int64_t* weights);
 void product(const Product&, long first_panel, long last_panel);
 void quantize(const float* x, long in, Format, void* room);
@@ -29,7 +30,7 @@ const Kernels table = {NAME(RECURRA_VARIANT), W,
                        &scan<float>,          &scan<double>,
                        &dense,                &dense_both,
                        &steps_forward,        &steps_backward,
-                       &weigh,
+                       &cross_entropy,        &weigh,
                        &product,              &quantize,
                        &embed,                &loop,
                        &attend};

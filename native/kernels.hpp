@@ -114,6 +114,20 @@ struct Steps {
     float *dgain_x, *dgain_h, *dbias, *dgain_c, *dbias_c, *dbias_hn, *dpeephole;  // (rows, …): added to, row by row
 };
 
+// The cross entropy of rows of scores: what is lost by each row's target under the softmax of its scores.
+struct CrossEntropy {
+    int threads;
+    long rows, classes;
+    const float* scores;     // (rows, classes)
+    const int64_t* targets;  // (rows,), each 0 … classes - 1
+    float* normalizers;      // (rows,): log Σ exp(scores); the forward pass leaves them to the backward pass
+    float* losses;           // (rows,): normalizers - scores[targets]
+
+    // The backward pass.
+    const float* glosses;  // (rows,)
+    float* gscores;        // (rows, classes): (softmax(scores) - one at the target) · glosses
+};
+
 struct Kernels {
     const char* name;
     int width;  // float32 numbers in a vector
@@ -123,6 +137,7 @@ struct Kernels {
     void (*dense_both)(const Dense&, const Dense&, bool backward);  // two that do not see one another, at once
     void (*steps_forward)(const Steps&);
     void (*steps_backward)(const Steps&);
+    void (*cross_entropy)(const CrossEntropy&, bool backward);
 
     // The sampler's (engine/sampler.hpp): weights[i] = 2^((logits[i] - most) · scale) in units of 2^-40, rounded, so that sums are
     // exact in any order, and no library's exp decides. The same bits on every variant, as recurra.decoding.sampling's.

@@ -12,6 +12,7 @@
 namespace nb = nanobind;
 using namespace nb::literals;
 
+void bind_cross_entropy(nb::module_&);
 void bind_dense(nb::module_&);
 void bind_diagonal(nb::module_&);
 void bind_engine(nb::module_&);
@@ -40,6 +41,7 @@ NB_MODULE(_native, module) {
     module.def("use", &recurra::use, "name"_a, "Use that variant from now on; for tests.");
     module.def("width", [] { return recurra::kernels().width; }, "How many float32 numbers one of its vectors holds.");
     module.def("openmp", &recurra::has_openmp, "Whether it can use more than one thread.");
+    bind_cross_entropy(module);
     bind_dense(module);
     bind_diagonal(module);
     bind_engine(module);

@@ -19,6 +19,7 @@ void check_variant(const recurra::Kernels& kernels, void* context) {
     check::Draw draw(run.seed);
     run.well &= check::check_simd(kernels);
     run.well &= check::check_sampler(kernels, run.cases, draw);
+    run.well &= check::check_cross_entropy(kernels, run.cases, draw);
     run.well &= check::check_scan(kernels, run.cases, draw);
     run.well &= check::check_dense(kernels, run.cases, draw);
     run.well &= check::check_product(kernels, run.cases, draw);

@@ -144,6 +144,7 @@ class Tally {
 
 // Each file's own: all kernels of a family, over `cases` drawn cases; whether all went well.
 bool check_scan(const recurra::Kernels& kernels, long cases, Draw& draw);
+bool check_cross_entropy(const recurra::Kernels& kernels, long cases, Draw& draw);
 bool check_dense(const recurra::Kernels& kernels, long cases, Draw& draw);
 bool check_sampler(const recurra::Kernels& kernels, long cases, Draw& draw);
 bool check_engine(const recurra::Kernels& kernels, long cases, Draw& draw);

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, linear, log_softmax, softplus
+from torch.nn.functional import linear, log_softmax, softplus
 
 from recurra import ops
 from recurra.networks.blocks.common import dense
@@ -79,7 +79,7 @@ class SoftmaxHead(nn.Module):
         """The mean negative log-likelihood, in nats, of the tokens `target` (…)."""
         h, target, weight = _counted(h, target, weight)
         scores = ops.linear(self._projected(h), self.weight, self.bias)
-        return _mean(cross_entropy(scores, target, reduction="none"), weight)
+        return _mean(ops.cross_entropy(scores, target), weight)
 
     def _projected(self, h: Tensor) -> Tensor:
         return h if self.projection is None else linear(h, self.projection)
@@ -147,11 +147,11 @@ class AdaptiveSoftmaxHead(nn.Module):
         first, starts = self.cutoffs[0], torch.tensor(self.cutoffs, device=target.device)
         cluster = torch.bucketize(target, starts, right=True)  # 0: in `head` itself
         place = torch.where(cluster == 0, target, first - 1 + cluster)
-        losses = cross_entropy(self.head(h), place, reduction="none")
+        losses = ops.cross_entropy(self.head(h), place)
         for number, (start, layer) in enumerate(zip(self.cutoffs, self.tail, strict=True), start=1):
             rows = (cluster == number).nonzero().squeeze(1)
             if len(rows):
-                within = cross_entropy(layer(h[rows]), target[rows] - start, reduction="none")
+                within = ops.cross_entropy(layer(h[rows]), target[rows] - start)
                 losses = losses.index_add(0, rows, within)
         return _mean(losses, weight)
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from recurra import native
-from recurra.ops import product, ragged
+from recurra.ops import losses, product, ragged
 from recurra.ops.dense import aten as dense_aten
 from recurra.ops.dense import cpu as dense_cpu
 from recurra.ops.dense import opaque
@@ -48,6 +48,7 @@ __all__ = [
     "RNNWeights",
     "SLSTMWeights",
     "complex_scan",
+    "cross_entropy",
     "gated_scan",
     "gru",
     "layers",
@@ -153,6 +154,15 @@ def _one_type(name: str, *tensors: Tensor) -> None:
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """As `torch.nn.functional.linear`: x (…, I), weight (O, I), bias (O,) -> (…, O); large results in reused memory."""
     found: Tensor = _run("linear", x, weight, bias)
+    return found
+
+
+def cross_entropy(scores: Tensor, target: Tensor) -> Tensor:
+    """What each row of scores (N, V) loses by its target (N,), in 0 … V - 1: log Σ exp(scores) - scores[target], (N,).
+
+    Raises IndexError for a target that is no class.
+    """
+    found: Tensor = _run("cross_entropy", scores, target)
     return found
 
 
@@ -344,6 +354,10 @@ TABLE = {
     "linear": [
         Path("torch", product.linear, product.fits),
         Path("reference", torch.nn.functional.linear, _always),
+    ],
+    "cross_entropy": [
+        Path("native", losses.cross_entropy, losses.fits),
+        Path("reference", losses.reference, _always),
     ],
     "memory": [
         Path("torch", memory_chunked.memory_chunked, _always),
