@@ -79,7 +79,7 @@ def check_unpacked_size(file: Path, unpacked: int, packed: int | None, largest: 
         what = f"the file holds more than {largest >> 30} GiB of text"
         raise InputError(what, file=file, hint="Give it as Parquet, or in parts.")
     if packed is not None and unpacked > max(MODEST, RATIO * packed):
-        what = f"the file unpacks to more than {RATIO} times its size, as no table of sales does"
+        what = f"the file unpacks to more than {RATIO} times its size, as no table or text does"
         raise InputError(
             what, file=file, hint="If it is what you mean, unpack it yourself and give the result."
         )

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recurra.errors import InputError, MissingExtraError, UsageError
+from recurra.sources.delimited import refuse_ragged
+from recurra.sources.encodings import not_utf8, utf8, utf8_file
 from recurra.sources.files import atomic_write, existing_file
 from recurra.sources.packed import LARGEST_FILE, PACKED, chunks, member
 from recurra.sources.source import Source
@@ -25,12 +27,8 @@ try:
     from recurra.sources.database import read_query
     from recurra.sources.text import (
         first_line,
-        not_utf8,
         read_text,
-        refuse_ragged,
         scan_text,
-        utf8,
-        utf8_file,
     )
     from recurra.sources.workbook import WORKBOOKS, read_sheet
 except ImportError as error:
