@@ -26,6 +26,7 @@ NAMES = {
     "recurra": [
         "Forecaster",
         "Keyboard",
+        "LanguageModel",
         "ProductionPlan",
         "StockPlan",
         "__version__",
@@ -54,6 +55,7 @@ NAMES = {
         "UsageError",
     ],
     "recurra.forecasting": ["Forecaster", "ProductionPlan", "StockPlan", "plan_production"],
+    "recurra.language.generation": ["LanguageModel", "Score"],
     "recurra.language.suggestion": ["Keyboard", "Suggestion"],
     "recurra.networks": [
         "AdaptiveSoftmaxHead",

@@ -11,15 +11,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recurra.estimator import load
     from recurra.forecasting import Forecaster, ProductionPlan, StockPlan, plan_production
+    from recurra.language.generation import LanguageModel
     from recurra.language.suggestion import Keyboard
 
 __version__ = "0.1.0"
 
-__all__ = ["Forecaster", "Keyboard", "ProductionPlan", "StockPlan", "__version__", "load", "plan_production"]
+__all__ = [
+    "Forecaster",
+    "Keyboard",
+    "LanguageModel",
+    "ProductionPlan",
+    "StockPlan",
+    "__version__",
+    "load",
+    "plan_production",
+]
 
 _WHERE = {
     "Forecaster": "recurra.forecasting",
     "Keyboard": "recurra.language.suggestion",
+    "LanguageModel": "recurra.language.generation",
     "ProductionPlan": "recurra.forecasting",
     "StockPlan": "recurra.forecasting",
     "load": "recurra.estimator",

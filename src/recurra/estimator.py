@@ -21,7 +21,11 @@ from recurra.streaming.packed import Packed
 __all__ = ["Estimator", "load"]
 
 # The only classes that a model folder can name, and where they live.
-MODELS = {"Forecaster": "recurra.forecasting", "Keyboard": "recurra.language.suggestion"}
+MODELS = {
+    "Forecaster": "recurra.forecasting",
+    "Keyboard": "recurra.language.suggestion",
+    "LanguageModel": "recurra.language.generation",
+}
 
 
 class Estimator(ABC):
