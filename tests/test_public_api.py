@@ -26,9 +26,9 @@ NAMES = {
     "recurra": [
         "Forecaster",
         "Keyboard",
-        "LanguageModel",
         "ProductionPlan",
         "StockPlan",
+        "Tagger",
         "__version__",
         "load",
         "plan_production",
@@ -55,8 +55,8 @@ NAMES = {
         "UsageError",
     ],
     "recurra.forecasting": ["Forecaster", "ProductionPlan", "StockPlan", "plan_production"],
-    "recurra.language.generation": ["LanguageModel", "Score"],
     "recurra.language.suggestion": ["Keyboard", "Suggestion"],
+    "recurra.language.tagging": ["TaggedWord", "Tagger"],
     "recurra.networks": [
         "AdaptiveSoftmaxHead",
         "Attention",

@@ -13,7 +13,7 @@ from recurra.cells import CELLS
 from recurra.errors import UsageError
 from recurra.forecasting.forecast import LEVELS
 from recurra.forecasting.history import MEMORIES, History
-from recurra.forecasting.network import ForecastNetwork, answer, cell_named, remember
+from recurra.forecasting.network import ForecastNetwork, answer, remember
 
 ALL = np.arange(6)
 
@@ -128,11 +128,6 @@ def test_every_frequency_is_read(frequency: str) -> None:
     assert found.isfinite().all()
 
 
-def test_cells_are_found_in_any_case() -> None:
-    assert cell_named("LSTM") is cell_named("lstm")
-    assert {cell_named(kind.__name__) for kind in CELLS} == set(CELLS)
-    for wrong in ("lstmm", "", 5, None):
-        with pytest.raises(UsageError, match=r"no such cell.*Use one of .*gru, .*lstm"):
-            cell_named(wrong)  # type: ignore[arg-type]
+def test_an_unknown_cell_is_refused_before_a_file_is_opened() -> None:
     with pytest.raises(UsageError, match="no such cell"):
         tiny(cell="transformer").fit("no file is opened")

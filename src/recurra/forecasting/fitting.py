@@ -30,13 +30,14 @@ from recurra.forecasting.dependence import fit_copula
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
 from recurra.forecasting.history import MEMORIES, STEPS_A_WINDOW, History, history_of
-from recurra.forecasting.network import ForecastNetwork, cell_named
+from recurra.forecasting.network import ForecastNetwork
 from recurra.forecasting.packed import PackedNetwork, digest_of
 from recurra.forecasting.windows import QuantileProblem, Windows
 from recurra.streaming.lower import lower
 from recurra.streaming.pack import BOUNDS, store
 from recurra.streaming.program import Program
 from recurra.training import Outcome, Recipe, train
+from recurra.training.named import cell_named
 
 if TYPE_CHECKING:
     from recurra.forecasting.forecaster import Forecaster

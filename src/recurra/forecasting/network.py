@@ -19,25 +19,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import embedding, silu
 
-from recurra.cells import CELLS
-from recurra.errors import UsageError
 from recurra.forecasting.history import History
 from recurra.networks import Recurrent
 from recurra.networks.heads import rising
+from recurra.training.named import cell_named
 
-__all__ = ["ForecastNetwork", "answer", "cell_named", "remember"]
+__all__ = ["ForecastNetwork", "answer", "remember"]
 
 SERIES = 256  # that are read at once
 ANSWERS = 32_768  # periods of series that the head answers at once: a bound on memory
 LARGEST_LOG = 8.0  # a quantile is at most e^8 ≈ 3000 times the level: gradients stay finite
-
-
-def cell_named(name: str) -> Any:
-    """The cell of `recurra.cells` called `name`, in any case; UsageError for an unknown one."""
-    kinds = {kind.__name__.lower(): kind for kind in CELLS}
-    if not isinstance(name, str) or name.lower() not in kinds:
-        raise UsageError("there is no such cell", value=name, hint=f"Use one of {', '.join(kinds)}.")
-    return kinds[name.lower()]
 
 
 class ForecastNetwork(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
 from recurra.forecasting.history import MEMORIES
 from recurra.forecasting.packed import PackedNetwork, digest_of
-from recurra.training.outcome import Outcome, Reason
+from recurra.training.outcome import outcome_of
 
 if TYPE_CHECKING:
     from recurra.forecasting.forecaster import Forecaster
@@ -84,7 +84,7 @@ def restore(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> N
         raise ModelError("the typical size of a series must be above 0", value=model.typical_)
     model.nonnegative_, model.whole_ = bool(fitted["nonnegative"]), bool(fitted["whole"])
     model.notes_ = tuple(map(str, fitted["notes"]))
-    model.outcome_ = _outcome(fitted["outcome"])
+    model.outcome_ = outcome_of(fitted["outcome"])
 
 
 def _check_packed(model: Forecaster, packed: PackedNetwork) -> None:
@@ -124,18 +124,6 @@ def _copula(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> C
     if not 0 <= shared < 1:
         raise ModelError("the correlation between series must lie in 0 … 1", value=shared)
     return Copula(root, shared)
-
-
-def _outcome(told: Mapping[str, Any]) -> Outcome:
-    outcome = Outcome(**told)
-    counts = [outcome.steps, *(() if outcome.best_step is None else [outcome.best_step])]
-    amounts = [outcome.seconds, *(x for x in (outcome.best_loss, outcome.loss) if x is not None)]
-    whole = all(isinstance(count, int) for count in counts)
-    if not whole or not all(isinstance(amount, int | float) for amount in amounts):
-        raise ModelError("what is told of the training is not sound", value=dict(told))
-    if outcome.stopped not in get_args(Reason):
-        raise ModelError("a training cannot end like that", value=outcome.stopped)
-    return outcome
 
 
 def _memory(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> Memory:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
-__all__ = ["Outcome", "Reason"]
+from recurra.errors import ModelError
+
+__all__ = ["Outcome", "Reason", "outcome_of"]
 
 Reason = Literal["steps", "patience", "time", "interrupted"]
 
@@ -29,3 +32,16 @@ class Outcome:
     best_step: int | None
     best_loss: float | None
     loss: float | None
+
+
+def outcome_of(told: Mapping[str, Any]) -> Outcome:
+    """The outcome that a model folder tells of, as `dataclasses.asdict` wrote it; ModelError for what is not sound."""
+    outcome = Outcome(**told)
+    counts = [outcome.steps, *(() if outcome.best_step is None else [outcome.best_step])]
+    amounts = [outcome.seconds, *(x for x in (outcome.best_loss, outcome.loss) if x is not None)]
+    whole = all(isinstance(count, int) for count in counts)
+    if not whole or not all(isinstance(amount, int | float) for amount in amounts):
+        raise ModelError("what is told of the training is not sound", value=dict(told))
+    if outcome.stopped not in get_args(Reason):
+        raise ModelError("a training cannot end like that", value=outcome.stopped)
+    return outcome
