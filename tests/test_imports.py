@@ -84,6 +84,8 @@ def test_importing_loads_nothing_heavy(program: str) -> None:
         (["bench", "--help"], "--full"),
         (["doctor", "--help"], "--no-measure"),
         (["train", "forecaster", "--help"], "--checkpoint"),
+        (["train", "language", "--help"], "--checkpoint"),
+        (["write", "--help"], "--temperature"),
     ],
 )
 def test_asking_for_help_loads_nothing_heavy(arguments: list[str], expected: str) -> None:
@@ -105,7 +107,8 @@ def test_the_check_itself_sees_what_is_loaded() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["recurra.Forecaster", "recurra.training.Outcome", "recurra.training.Recipe"]
+    "name",
+    ["recurra.Forecaster", "recurra.LanguageModel", "recurra.training.Outcome", "recurra.training.Recipe"],
 )
 def test_forecasting_loads_torch_only_to_train(name: str) -> None:
     packages, _ = loaded(f"import recurra.training; {name}")

@@ -26,6 +26,7 @@ NAMES = {
     "recurra": [
         "Forecaster",
         "Keyboard",
+        "LanguageModel",
         "ProductionPlan",
         "StockPlan",
         "Tagger",
@@ -55,6 +56,7 @@ NAMES = {
         "UsageError",
     ],
     "recurra.forecasting": ["Forecaster", "ProductionPlan", "StockPlan", "plan_production"],
+    "recurra.language.generation": ["LanguageModel", "Score"],
     "recurra.language.suggestion": ["Keyboard", "Suggestion"],
     "recurra.language.tagging": ["TaggedWord", "Tagger"],
     "recurra.networks": [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recurra.estimator import load
     from recurra.forecasting import Forecaster, ProductionPlan, StockPlan, plan_production
+    from recurra.language.generation import LanguageModel
     from recurra.language.suggestion import Keyboard
     from recurra.language.tagging import Tagger
 
@@ -19,6 +20,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Forecaster",
     "Keyboard",
+    "LanguageModel",
     "ProductionPlan",
     "StockPlan",
     "Tagger",
@@ -30,6 +32,7 @@ __all__ = [
 _WHERE = {
     "Forecaster": "recurra.forecasting",
     "Keyboard": "recurra.language.suggestion",
+    "LanguageModel": "recurra.language.generation",
     "ProductionPlan": "recurra.forecasting",
     "StockPlan": "recurra.forecasting",
     "Tagger": "recurra.language.tagging",

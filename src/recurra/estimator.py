@@ -24,6 +24,7 @@ __all__ = ["Estimator", "load"]
 MODELS = {
     "Forecaster": "recurra.forecasting",
     "Keyboard": "recurra.language.suggestion",
+    "LanguageModel": "recurra.language.generation",
     "Tagger": "recurra.language.tagging",
 }
 

@@ -15,7 +15,7 @@ def test_version(run: Any) -> None:
 def test_no_verb_shows_the_verbs(run: Any) -> None:
     answer = run()
     assert answer.code == 2
-    for verb in ("forecast", "backtest", "train"):
+    for verb in ("forecast", "backtest", "train", "write"):
         assert verb in answer.out + answer.err
 
 

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from recurra import __version__
-from recurra.cli import forecasting, machine, packing, suggesting, tagging
+from recurra.cli import forecasting, machine, packing, suggesting, tagging, writing
 
 __all__ = ["app"]
 
@@ -35,12 +35,14 @@ for group, name, verb, short in (
     (app, "forecast", forecasting.forecast, "Forecast sales, and from that what to order now."),
     (app, "backtest", forecasting.backtest, "Say how good forecasts of the past would have been."),
     (app, "suggest", suggesting.suggest, "Suggest the rest of the word and the next words."),
+    (app, "write", writing.write, "Write on from a prompt."),
     (app, "pack", packing.pack, "Pack a trained model, to use it without torch."),
     (app, "bench", machine.bench, "Measure recurra's layers beside torch.nn's here."),
     (app, "doctor", machine.doctor, "Say what keeps recurra from being fast here."),
     (app, "tag", tagging.tag, "Give each word of a text its tag."),
     (train, "forecaster", forecasting.train_forecaster, "Train a forecaster on a sales file."),
     (train, "keyboard", suggesting.train_keyboard, "Train predictive text on your own texts."),
+    (train, "language", writing.train_language, "Train a language model on your texts."),
     (train, "tagger", tagging.train_tagger, "Train a tagger on tagged sentences."),
 ):
     group.command(name, cls=_Verb, short_help=short)(verb)

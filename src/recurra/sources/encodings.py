@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recurra.errors import InputError, RecurraError, UsageError
 
-__all__ = ["find_encoding", "not_text", "not_utf8", "utf8", "utf8_file"]
+__all__ = ["find_encoding", "marked_encoding", "not_text", "not_utf8", "utf8", "utf8_file"]
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -86,14 +86,8 @@ def not_text(file: Path, encoding: str | None, error: Exception) -> RecurraError
 
 def find_encoding(file: Path, data: bytes) -> str:
     """The encoding that the byte-order mark, zeros between letters, or the bytes as a whole tell."""
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return encoding
-    head = data[: 1 << 16]
-    zeros = [head[offset::2].count(0) / max(len(head) // 2, 1) for offset in (0, 1)]
-    for encoding, letters, others in (("utf-16-le", zeros[0], zeros[1]), ("utf-16-be", zeros[1], zeros[0])):
-        if letters < 0.1 and others > 0.4:
-            return encoding
+    if wide := marked_encoding(data):
+        return wide
     if b"\x00" in data:
         hint = "Give a CSV or Parquet file."
         raise InputError("this is not a text file (it holds zero bytes)", file=file, hint=hint)
@@ -102,3 +96,16 @@ def find_encoding(file: Path, data: bytes) -> str:
     except UnicodeDecodeError:
         return "cp1252"
     return "utf-8"
+
+
+def marked_encoding(data: bytes) -> str | None:
+    """The encoding that a byte-order mark or zeros between letters tell; None where there are neither."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return encoding
+    head = data[: 1 << 16]
+    zeros = [head[offset::2].count(0) / max(len(head) // 2, 1) for offset in (0, 1)]
+    for encoding, letters, others in (("utf-16-le", zeros[0], zeros[1]), ("utf-16-be", zeros[1], zeros[0])):
+        if letters < 0.1 and others > 0.4:
+            return encoding
+    return None

@@ -91,8 +91,7 @@ class Engine:
 
         Raises UsageError for settings that name tokens which the network does not have.
         """
-        if not isinstance(seed, int) or not 0 <= seed < MOST_SEED:
-            raise UsageError("a seed is a whole number 0 … 2⁶⁴ - 1", value=seed)
+        _check_seed(seed)
         session = Session(self, self._engine.admit())
         state = self._engine.state(session.slot)
         self._engine.set_state(session.slot, *state[:3], seed, *state[4:])
@@ -283,10 +282,14 @@ class Session:
         while (token := self.next()) is not None:
             yield token
 
-    def fork(self) -> Session:
-        """Another session that goes on from here, with the same settings and the same draws to come."""
+    def fork(self, *, seed: int | None = None) -> Session:
+        """Another session that goes on from here: same settings, and the same draws to come or another seed's."""
         other = Session(self.engine, self.engine._engine.fork(self.slot))
         other._sampling = self._sampling
+        if seed is not None:
+            _check_seed(seed)
+            state = other._state()
+            self.engine._engine.set_state(other.slot, *state[:3], seed, *state[4:])
         return other
 
     def close(self) -> None:
@@ -348,6 +351,11 @@ def _called(function: Any, *arguments: Any) -> Any:
         return function(*arguments)
     except (ValueError, IndexError) as error:
         raise UsageError(str(error)) from None
+
+
+def _check_seed(seed: object) -> None:
+    if not isinstance(seed, int) or not 0 <= seed < MOST_SEED:
+        raise UsageError("a seed is a whole number 0 … 2⁶⁴ - 1", value=seed)
 
 
 def _check_token(token: int) -> None:

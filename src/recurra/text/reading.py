@@ -13,7 +13,7 @@ from typing import Any
 
 from recurra.errors import InputError
 from recurra.sources.delimited import find_delimiter, refuse_repeated
-from recurra.sources.encodings import find_encoding, not_text
+from recurra.sources.encodings import marked_encoding, not_text
 from recurra.sources.packed import LARGEST_FILE, PACKED, chunks
 
 __all__ = ["Say", "blocks", "csv_rows", "json_rows"]
@@ -34,10 +34,10 @@ def blocks(file: Path, encoding: str | None = None, say: Say | None = None) -> I
     packed = file.suffix.lower() if file.suffix.lower() in PACKED else ""
     pieces = chunks(file, packed, LARGEST_FILE)
     head = next(pieces, b"")
-    found = encoding or find_encoding(file, head[:-4] if len(head) > LONGEST // 4 else head)
+    found = encoding or marked_encoding(head)
     pieces = itertools.chain([head], pieces)
-    if encoding is not None or found not in ("utf-8", "cp1252"):
-        pieces = _utf8(file, pieces, found)
+    if found not in (None, "utf-8") or encoding is not None:
+        pieces = _utf8(file, pieces, found or "utf-8")
     lines = _Lines(file)
     for number, block in enumerate(_cut(pieces)):
         text = lines.decode(block)
@@ -58,9 +58,8 @@ def _utf8(file: Path, pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]
 
 def _cut(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The bytes cut at ends of lines, a line that is too long before a space or at least between characters."""
-    rest = b""
+    data = next(pieces, b"")
     for piece in pieces:
-        data = rest + piece
         stop = data.rfind(b"\n") + 1
         if not stop and len(data) > LONGEST:
             stop = data.rfind(b" ") if data.rfind(b" ") > 0 else len(data) - 4
@@ -68,9 +67,9 @@ def _cut(pieces: Iterator[bytes]) -> Iterator[bytes]:
                 stop -= 1
         if stop:
             yield data[:stop]
-        rest = data[stop:]
-    if rest:
-        yield rest
+        data = data[stop:] + piece
+    if data:
+        yield data
 
 
 class _Lines:

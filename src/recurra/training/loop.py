@@ -42,6 +42,8 @@ def train(
     resume: bool = False,
     fingerprint: str = "",
     description: str = "training",
+    unit: str = "steps",
+    per_step: int = 1,
 ) -> Outcome:
     """Train `network` in place; in the end it holds the averaged weights of its best evaluation.
 
@@ -52,6 +54,7 @@ def train(
     - resume: go on from the folder's checkpoint if there is one.
     - fingerprint: identifies the data and the network; a checkpoint with another one is not resumed.
     - description: what the progress bar says.
+    - unit, per_step: what it counts, such as tokens, and how many of them are in a step.
 
     Raises UsageError when the folder is a file, holds a checkpoint (`resume=False`) or that of another training
     (`resume=True`), ModelError when it is damaged, RecurraError when a loss or a gradient is not finite.
@@ -71,7 +74,7 @@ def train(
             folder.mkdir(parents=True, exist_ok=True)
         with Metrics(folder and folder / "metrics.jsonl", run.step) as metrics:
             try:
-                stopped = _drive(run, metrics, place, description)
+                stopped = _drive(run, metrics, place, (description, unit, per_step))
             except KeyboardInterrupt:
                 # A step may be half done, so it makes no checkpoint: the last one stands.
                 stopped = "interrupted"
@@ -88,14 +91,15 @@ def train(
     )
 
 
-def _drive(run: Run[N, B], metrics: Metrics, place: Path | None, description: str) -> Reason:
+def _drive(run: Run[N, B], metrics: Metrics, place: Path | None, shown: tuple[str, str, int]) -> Reason:
     """Step until there is a reason to stop, which is returned."""
     saved = time.monotonic()
-    with progress(description, run.recipe.steps) as bar:
+    description, unit, per_step = shown
+    with progress(description, run.recipe.steps * per_step, unit) as bar:
         while (reason := run.reason_to_stop()) is None:
             row = run.advance()
             metrics.write(row)
-            bar.update(run.step, f"loss {row['loss']:.4g}")
+            bar.update(run.step * per_step, f"loss {row['loss']:.4g}")
             due = time.monotonic() - saved >= run.recipe.checkpoint_seconds
             if place is not None and (due or run.reason_to_stop() is not None):
                 metrics.sync()

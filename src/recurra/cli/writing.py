@@ -1,0 +1,180 @@
+"""`recurra write`, `recurra train language`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recurra.cli import options as o
+from recurra.console import INTERRUPTED, Console
+from recurra.errors import UsageError
+
+if TYPE_CHECKING:
+    from recurra.language.generation import LanguageModel
+
+__all__ = ["train_language", "write"]
+
+NETWORK = "The network"
+CHOOSING = "How words are chosen"
+SHIPPED = Path(__file__).parents[1] / "pretrained" / "writer"
+
+
+def write(
+    prompt: Annotated[str, typer.Argument(help="What the text begins with.", show_default="none")] = "",
+    model: Annotated[
+        Path | None,
+        typer.Option(help="A model folder.", show_default="the English writer that comes with recurra"),
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="What kind of text to write, one that the model was trained on.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", min=1, max=256, help="How many texts.")] = 1,
+    max_tokens: Annotated[int, typer.Option(min=1, help="How long a text is at most, in tokens.")] = 200,
+    temperature: Annotated[
+        float,
+        typer.Option(
+            help="Lower is safer, higher is wilder; 0 always takes the best.", rich_help_panel=CHOOSING
+        ),
+    ] = 0.8,
+    top_k: Annotated[
+        int,
+        typer.Option(min=0, help="Only the so many most probable tokens; 0: all.", rich_help_panel=CHOOSING),
+    ] = 0,
+    top_p: Annotated[
+        float,
+        typer.Option(help="Only the most probable tokens up to this probability.", rich_help_panel=CHOOSING),
+    ] = 0.95,
+    min_p: Annotated[
+        float,
+        typer.Option(
+            help="Only tokens with this share of the best one's probability.", rich_help_panel=CHOOSING
+        ),
+    ] = 0.0,
+    repetition_penalty: Annotated[
+        float, typer.Option(help="Above 1: fewer repetitions.", rich_help_panel=CHOOSING)
+    ] = 1.0,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="End the text before this string; may be given again.")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=2**32 - 1, help="The same seed gives the same text.", show_default="drawn"),
+    ] = None,
+    as_json: o.Json = False,
+) -> None:
+    """Write on from a prompt."""
+    with o.verb(as_json) as console:
+        writer = _model(model)
+        seed = _drawn() if seed is None else seed
+        settings = {
+            "kind": kind,
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "min_p": min_p,
+            "repetition_penalty": repetition_penalty,
+            "stop": stop or [],
+            "seed": seed,
+        }
+        if n == 1 and not as_json:
+            print(prompt, end="", flush=True)
+            for piece in writer.stream(prompt, **settings):
+                print(piece, end="", flush=True)
+            print()
+            return
+        texts = writer.generate(prompt, n=n, **settings)
+        if not as_json:
+            for number, text in enumerate(texts, start=1):
+                print(f"— {number} —\n{prompt}{text}\n")
+        console.result({"prompt": prompt, "seed": seed, "texts": texts})
+
+
+def train_language(
+    paths: Annotated[list[Path], typer.Argument(show_default=False, help="Texts: files and folders.")],
+    out: Annotated[Path, typer.Option(help="The model folder to write.")],
+    size: Annotated[
+        str, typer.Option(help="tiny, small, medium or large.", rich_help_panel=NETWORK)
+    ] = "small",
+    cell: o.Cell = "lstm",
+    tokenizer: Annotated[
+        str, typer.Option(help="bpe, words, characters or bytes.", rich_help_panel=NETWORK)
+    ] = "bpe",
+    vocabulary: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many tokens.", rich_help_panel=NETWORK, show_default="by the size"),
+    ] = None,
+    steps: o.Steps = None,
+    max_seconds: o.MaxSeconds = None,
+    checkpoint: o.Checkpoint = None,
+    seed: o.Seed = 0,
+    as_json: o.Json = False,
+) -> None:
+    """Train a language model on your own texts and write it to a folder, for `recurra write --model`."""
+    with o.verb(as_json) as console:
+        from recurra.artifact import check_replaceable
+        from recurra.language.generation import LanguageModel
+
+        learner = LanguageModel(
+            cell, size, tokenizer=tokenizer, vocabulary=vocabulary, steps=steps, seed=seed
+        )
+        learner.check_arguments()  # before much text is read
+        check_replaceable(out.resolve())
+        learner.fit(paths, max_seconds=max_seconds, checkpoint=checkpoint, say=console.say)
+        for note in learner.notes_:
+            console.note(note)
+        learner.save(out)
+        interrupted = _interrupted(learner, console)
+        _told(learner, console)
+        console.say(f"Wrote {out}; try: recurra write --model {out}")
+        console.result(
+            {
+                "model": str(out),
+                "parameters": learner.parameters_,
+                "quality": learner.quality_,
+                "steps": learner.outcome_.steps,
+                "seconds": round(learner.outcome_.seconds, 1),
+                "interrupted": interrupted,
+            }
+        )
+        if interrupted:
+            raise typer.Exit(INTERRUPTED)
+
+
+def _model(folder: Path | None) -> LanguageModel:
+    """The model of a folder, or the one that comes with recurra."""
+    from recurra.language.generation import LanguageModel
+
+    if folder is None and not SHIPPED.exists():
+        raise UsageError(
+            "this recurra comes without a trained writer",
+            hint="Train one with: recurra train language my_texts/ --out my-voice, and give it with --model.",
+        )
+    return LanguageModel.load(SHIPPED if folder is None else folder)
+
+
+def _drawn() -> int:
+    import secrets
+
+    return secrets.randbelow(2**32)
+
+
+def _told(model: LanguageModel, console: Console) -> None:
+    quality = model.quality_
+    if quality is None:
+        return
+    console.say(
+        f"On held-out text: {quality['bits_per_byte']:.3f} bits a byte, perplexity "
+        f"{quality['perplexity_per_token']:.1f} a token, {quality['perplexity_per_word']:.1f} a word"
+    )
+
+
+def _interrupted(model: LanguageModel, console: Console) -> bool:
+    """Whether Ctrl-C ended the training; if so, say it."""
+    outcome = model.outcome_
+    if outcome.stopped != "interrupted":
+        return False
+    console.note(f"Training was interrupted after {outcome.steps} steps; this is the best so far.")
+    return True

@@ -1,0 +1,361 @@
+"""The language model: a recurrent network that says what comes next, as new text, as a score, as the next words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, overload
+
+import numpy as np
+
+from recurra import native
+from recurra.decoding import Sampling
+from recurra.errors import RecurraError, UsageError
+from recurra.estimator import Estimator
+from recurra.language.generation import persistence, reading, settings, writing
+from recurra.language.generation.scoring import Score, score
+from recurra.language.generation.settings import Architecture
+from recurra.streaming.packed import Packed
+from recurra.streaming.run import Engine
+from recurra.training.outcome import Outcome
+from recurra.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from recurra.networks import TokenNetwork
+
+__all__ = ["LanguageModel"]
+
+EPOCHS, STEPS, LOOKS = 10, (300, 40_000), 20  # unless told otherwise; so many looks at the held-out text
+MOST_TEXTS = 256  # written at once
+
+
+class LanguageModel(Estimator):
+    """Learns from texts what comes next; then writes, scores and completes.
+
+    Parameters
+    ----------
+    cell: which cell of `recurra.cells`, or which block of `recurra.networks.blocks`, remembers: "lstm", "gru", ….
+    size: "tiny", "small", "medium" or "large", what the five arguments that follow are unless given.
+    vocabulary: how many tokens.
+    embedding_size, hidden_size, layers: numbers of a token's vector, units of a layer, and layers.
+    dropout: share of what passes between layers that is dropped in training, the same units at all steps.
+    tokenizer: "bpe", "words", "spaced", "characters" or "bytes": see `recurra.text.tokenizer`.
+    tied: whether one matrix reads tokens and scores them.
+    cutoffs: where an adaptive softmax has its clusters, for large vocabularies; it needs tied=False.
+    norm, residual: see `recurra.networks.Recurrent`.
+    input_dropout, output_dropout: of what enters the stack and the head; None: as dropout.
+    word_dropout, weight_drop, activation_regularization, temporal_regularization: see `recurra.networks`
+        (Merity et al. 2017, arXiv 1708.02182).
+    batch_size, window: how many streams of text are read at once, and how many tokens of each before a step.
+    steps: how many batches to train on; None: ten times through the text, 300 to 40,000.
+    learning_rate, weight_decay, average, clip, patience: see `training.Recipe`.
+    held_out: share of the text that is kept to see how well it learns, below 0.9; 0 keeps none.
+    seed: the same seed gives the same model on the same machine.
+
+    After `fit`: `tokenizer_`, `kinds_`, `quality_` (nats a token, on held-out text), `outcome_` how training went,
+    `notes_` what was decided. Training needs torch; writing and scoring do not.
+    """
+
+    def __init__(
+        self,
+        cell: str = "lstm",
+        size: str = "small",
+        *,
+        vocabulary: int | None = None,
+        embedding_size: int | None = None,
+        hidden_size: int | None = None,
+        layers: int | None = None,
+        dropout: float | None = None,
+        tokenizer: str = "bpe",
+        tied: bool = True,
+        cutoffs: Sequence[int] | None = None,
+        norm: str | None = None,
+        residual: bool = False,
+        input_dropout: float | None = None,
+        output_dropout: float | None = None,
+        word_dropout: float = 0.0,
+        weight_drop: float = 0.0,
+        activation_regularization: float = 0.0,
+        temporal_regularization: float = 0.0,
+        batch_size: int = 32,
+        window: int = 64,
+        steps: int | None = None,
+        learning_rate: float = 3e-3,
+        weight_decay: float = 0.01,
+        average: float = 0.99,
+        clip: float = 0.5,
+        patience: int | None = 6,
+        held_out: float = 0.05,
+        seed: int = 0,
+    ) -> None:
+        self.cell = cell
+        self.size = size
+        self.vocabulary = vocabulary
+        self.embedding_size = embedding_size
+        self.hidden_size = hidden_size
+        self.layers = layers
+        self.dropout = dropout
+        self.tokenizer = tokenizer
+        self.tied = tied
+        self.cutoffs = cutoffs
+        self.norm = norm
+        self.residual = residual
+        self.input_dropout = input_dropout
+        self.output_dropout = output_dropout
+        self.word_dropout = word_dropout
+        self.weight_drop = weight_drop
+        self.activation_regularization = activation_regularization
+        self.temporal_regularization = temporal_regularization
+        self.batch_size = batch_size
+        self.window = window
+        self.steps = steps
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.average = average
+        self.clip = clip
+        self.patience = patience
+        self.held_out = held_out
+        self.seed = seed
+
+    def fit(
+        self,
+        texts: Any,
+        kinds: Sequence[str | None] | None = None,
+        *,
+        max_seconds: float | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        say: Any = None,
+    ) -> Self:
+        """Learn from texts; forgets any earlier fit.
+
+        Parameters
+        ----------
+        texts: strings, documents (`recurra.text.documents.Document`), or the path of a file or folder, or several.
+        kinds: what kind each text is, such as "blog", for texts that are strings; learnt as a condition.
+        max_seconds: ends training early; Ctrl-C does too, and keeps the best so far.
+        checkpoint: a folder; a run that was killed goes on where it was when the same call is made again.
+        say: called with what there is to tell while it learns: how well, and a sample.
+
+        Raises InputError for texts that cannot be used, UsageError for arguments that do not fit.
+        """
+        self.check_arguments()
+        from recurra.language.generation import fitting
+
+        data = reading.read(self, texts, kinds)
+        architecture = Architecture.of(self, data.tokenizer.size)
+        for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
+            delattr(self, name)
+        start = data.start(None)
+        pieces, specials = (
+            data.tokenizer.pieces,
+            [i for i, each in enumerate(data.tokenizer.pieces) if not each],
+        )
+
+        def seen(network: TokenNetwork, nats: float) -> None:
+            tokens = fitting.sample(network, start, 60, specials, self.seed)
+            text = b"".join(pieces[token] for token in tokens).decode(errors="replace")
+            say(f"{nats:.3f} nats a token on held-out text; it writes: {' '.join(text.split())}")
+
+        outcome, network = fitting.learn(
+            architecture,
+            data.learned,
+            data.held,
+            self._recipe(data.learned.size, max_seconds),
+            rows=self.batch_size,
+            steps=self.window,
+            folder=None if checkpoint is None else Path(checkpoint),
+            fingerprint=self._fingerprint(data),
+            seen=None if say is None else seen,
+        )
+        weights = fitting.arrays_of(network)
+        about = {"of": persistence.digest_of(weights)}
+        packed, _ = fitting.pack(network, "float32", data.sample(), about)
+        self.outcome_: Outcome = outcome
+        self.tokenizer_, self.kinds_, self.notes_ = data.tokenizer, data.kinds, data.notes
+        self.weights_, self.packed_, self.quality_ = weights, packed, data.quality(outcome.best_loss)
+        self.parameters_ = fitting.parameters(network)
+        return self
+
+    @overload
+    def generate(self, prompt: str = ..., *, n: None = ..., **named: Any) -> str: ...
+    @overload
+    def generate(self, prompt: str = ..., *, n: int, **named: Any) -> list[str]: ...
+
+    def generate(self, prompt: str = "", *, n: int | None = None, **named: Any) -> str | list[str]:
+        """Write on from a prompt; the result does not repeat it. With `n` a list of so many texts.
+
+        Takes the settings of `stream`. Raises as `stream` does.
+        """
+        texts = [""] * (1 if n is None else n)
+        for number, piece in self._write(prompt, len(texts), **named):
+            texts[number] += piece
+        return texts[0] if n is None else texts
+
+    def stream(self, prompt: str = "", **named: Any) -> Iterator[str]:
+        """Write on from a prompt, piece by piece as it comes.
+
+        Parameters
+        ----------
+        prompt: what the text begins with; empty for a new text.
+        max_tokens: how many tokens come at most, 1 or more.
+        temperature, top_k, top_p, min_p, repetition_penalty, repetition_window: see `recurra.decoding.Sampling`.
+        stop: strings at which the text ends; they do not show.
+        kind: what kind of text to write, one of `kinds_`.
+        seed: the same seed gives the same text, whatever runs beside it; None: the model's.
+
+        Raises UsageError for settings that do not fit, NotFittedError before `fit`.
+        """
+        for _, piece in self._write(prompt, 1, **named):
+            yield piece
+
+    def score(self, text: str, *, kind: str | None = None) -> Score:
+        """How surprising a text is, token by token, from its beginning on."""
+        self._check_fitted()
+        tokens = self.tokenizer_.encode(text).astype(np.int64)
+        with writing.begin(self.engine_, self.start(kind)) as session:
+            return score(session, tokens, self.tokenizer_.pieces, text)
+
+    def start(self, kind: str | None = None) -> list[int]:
+        """The tokens that stand before a text of a kind; UsageError for a kind that the model does not know."""
+        self._check_fitted()
+        return reading.start(self.tokenizer_, self.kinds_, kind)
+
+    def pack(self, weights: str = "int8", *, only: bool = False) -> float:
+        """Store the network as the engine runs it in fewer bits: "float32", "float16", "int8" or "int4".
+
+        Parameters
+        ----------
+        only: let go of the weights as they were trained: the folder is small then, and cannot be trained further.
+
+        Returns how far its scores are from the source's, as a share of their size. Raises UsageError where that is too
+        far, for an unknown format, and where the source is gone.
+        """
+        self._check_fitted()
+        from recurra.language.generation import fitting
+
+        about = {"of": persistence.digest_of(self.weights_)}
+        tokens = np.random.default_rng(0).integers(self.tokenizer_.size, size=(4, 64))
+        packed, error = fitting.pack(self.network_, weights, tokens, about)
+        self.packed_ = packed
+        self.__dict__.pop("engine_", None)
+        if only:
+            self.weights_ = {}
+            self.__dict__.pop("network_", None)
+        return error
+
+    def check_arguments(self) -> None:
+        """Raise UsageError where an argument is out of its range, MissingExtraError where torch is not installed."""
+        settings.check(self)
+        self._recipe(1, None)
+        from recurra.language.generation import fitting
+
+        fitting.cell_named(self.cell)
+
+    @cached_property
+    def network_(self) -> TokenNetwork:
+        """The trained network, for torch; UsageError where the model holds only a packed one."""
+        self._check_fitted()
+        if not self.weights_:
+            hint = "Use the model's folder from before it was packed so."
+            raise UsageError("this model holds only a packed network, which cannot be trained", hint=hint)
+        from recurra.language.generation import fitting
+
+        return fitting.network_of(Architecture.of(self, self.tokenizer_.size), self.weights_)
+
+    @cached_property
+    def engine_(self) -> Engine:
+        """What runs the packed network."""
+        self._check_fitted()
+        if not native.available():
+            hint = "See recurra doctor."
+            raise RecurraError(
+                "a language model needs recurra's extension, which was not built here", hint=hint
+            )
+        return Engine(self.packed_)
+
+    def _write(
+        self,
+        prompt: str,
+        count: int,
+        *,
+        max_tokens: int = 200,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 0.95,
+        min_p: float = 0.0,
+        repetition_penalty: float = 1.0,
+        repetition_window: int = 256,
+        stop: Sequence[str] = (),
+        kind: str | None = None,
+        seed: int | None = None,
+    ) -> Iterator[tuple[int, str]]:
+        self._check_fitted()
+        if not isinstance(prompt, str):
+            raise UsageError("a prompt is a text", value=type(prompt).__name__)
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_TEXTS:
+            raise UsageError(f"n must be a whole number, 1 to {MOST_TEXTS}", value=count)
+        tokenizer = self.tokenizer_
+        specials = [i for i, piece in enumerate(tokenizer.pieces) if not piece]
+        sampling = Sampling(
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            repetition_window=repetition_window,
+            max_tokens=max_tokens,
+            banned=[token for token in specials if token != tokenizer.end],
+            stop=[tokenizer.end],
+        )
+        start = [*self.start(kind), *tokenizer.encode(prompt).tolist()]
+        with writing.begin(self.engine_, start) as session:
+            yield from writing.run(
+                session,
+                count,
+                sampling=sampling,
+                seed=self.seed if seed is None else seed,
+                pieces=tokenizer.pieces,
+                stop=stop,
+            )
+
+    def _recipe(self, size: int, max_seconds: float | None) -> Recipe:
+        steps = int(np.clip(EPOCHS * size / (self.batch_size * self.window), *STEPS))
+        steps = steps if self.steps is None else self.steps
+        return Recipe(
+            steps=steps,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            average=self.average,
+            clip=self.clip,
+            evaluate_every=max(min(50, steps), steps // LOOKS),
+            patience=self.patience,
+            max_seconds=max_seconds,
+            seed=self.seed,
+        )
+
+    def _fingerprint(self, data: reading.Data) -> str:
+        digest = hashlib.sha256(json.dumps(self.get_params(), sort_keys=True, default=str).encode())
+        digest.update(data.digest.encode())
+        return f"{data.learned.size:,} tokens, {digest.hexdigest()}"
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]], str]:
+        return persistence.state(self)
+
+    def _packed(self) -> Mapping[str, Packed]:
+        return {persistence.PACKED: self.packed_}
+
+    def _unpack(self, programs: Mapping[str, Packed]) -> None:
+        self.packed_ = persistence.unpacked(programs)
+
+    def _tokenizer(self) -> str | None:
+        return self.tokenizer_.to_json()
+
+    def _take_tokenizer(self, text: str | None) -> None:
+        self.tokenizer_ = persistence.tokenizer_of(text)
+
+    def _restore(self, fitted: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        persistence.restore(self, fitted, weights)

@@ -1,0 +1,133 @@
+"""What a fitted language model keeps in its model folder, and how it comes back from one that may be hostile."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+
+from recurra import __version__
+from recurra.errors import ModelError
+from recurra.language.generation import settings
+from recurra.streaming.packed import Packed
+from recurra.text.tokenizer import Tokenizer
+from recurra.training.outcome import Outcome, Reason
+
+if TYPE_CHECKING:
+    from recurra.language.generation.language_model import LanguageModel
+
+__all__ = ["PACKED", "digest_of", "restore", "state", "tokenizer_of", "unpacked"]
+
+PACKED = "network"
+_AGAIN = "Copy the whole folder again, or train the model again."
+
+Weights = Mapping[str, np.ndarray[Any, Any]]
+
+
+def digest_of(weights: Weights) -> str:
+    """Which weights these are: a packed network names those that it was made of."""
+    found = hashlib.sha256()
+    for name in sorted(weights):
+        array = weights[name]
+        found.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+def state(model: LanguageModel) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]], str]:
+    """The fitted values, the arrays and the card of a language model."""
+    fitted = {
+        "kinds": list(model.kinds_),
+        "notes": list(model.notes_),
+        "quality": model.quality_,
+        "parameters": model.parameters_,
+        "outcome": asdict(model.outcome_),
+    }
+    return fitted, dict(model.weights_), card(model)
+
+
+def restore(model: LanguageModel, fitted: Mapping[str, Any], weights: Weights) -> None:
+    """Make `model`, whose arguments, tokenizer and packed network are set, fitted; ModelError for what does not fit."""
+    settings.check(model)
+    size = model.tokenizer_.size
+    known = model.packed_.description
+    if [each[1:] for each in known["inputs"]] != [[size, None]] or known["outputs"][0][1] != [1, size]:
+        found = f"the network's {known['inputs']}, the tokenizer's {size}"
+        raise ModelError("the packed network and the tokenizer do not fit together", value=found, hint=_AGAIN)
+    model.weights_ = dict(weights)
+    if weights and known["about"].get("of") != digest_of(weights):
+        raise ModelError("network.packed was packed from other weights", hint="Pack the model again.")
+    kinds = fitted["kinds"]
+    if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
+        raise ModelError("the kinds of texts must be a list of texts", value=kinds)
+    model.kinds_ = tuple(kinds)
+    for kind in kinds:
+        model.tokenizer_.special(settings.kind_token(kind))
+    model.notes_ = tuple(map(str, fitted["notes"]))
+    quality = fitted["quality"]
+    model.quality_ = None if quality is None else {str(k): float(v) for k, v in quality.items()}
+    model.parameters_ = int(fitted["parameters"])
+    model.outcome_ = _outcome(fitted["outcome"])
+
+
+def unpacked(programs: Mapping[str, Packed]) -> Packed:
+    """The packed network of a model folder."""
+    if list(programs) != [PACKED]:
+        raise ModelError(
+            f"a language model has one packed network, {PACKED}.packed", value=", ".join(programs)
+        )
+    return programs[PACKED]
+
+
+def tokenizer_of(text: str | None) -> Tokenizer:
+    """The tokenizer of a model folder."""
+    if text is None:
+        raise ModelError("the model folder lacks tokenizer.json", hint=_AGAIN)
+    return Tokenizer.from_json(text)
+
+
+def card(model: LanguageModel) -> str:
+    """The text of README.md."""
+    outcome, quality = model.outcome_, model.quality_
+    told = "none held out"
+    if quality is not None:
+        told = f"{quality['bits_per_byte']:.3f} bits a byte, perplexity {quality['perplexity_per_token']:.1f} a token"
+        told += f", {quality['perplexity_per_word']:.1f} a word"
+    effort = f"{outcome.steps} steps, {outcome.seconds:.0f} s, ended by: {outcome.stopped}, seed {model.seed}"
+    notes = "\n".join(f"- {note}" for note in model.notes_)
+    return f"""# A recurra language model
+
+Writes, scores and completes text.
+
+    import recurra
+    model = recurra.load("this folder")
+    print(model.generate("The "))
+
+| | |
+| --- | --- |
+| network | {model.cell.upper()}, {model.parameters_:,} parameters |
+| tokens | {model.tokenizer_.size:,}, {model.tokenizer_.kind} |
+| kinds of text | {", ".join(model.kinds_) or "none named"} |
+| training | {effort} |
+| on held-out text | {told} |
+| written by | recurra {__version__} |
+
+## The texts
+
+{notes}
+"""
+
+
+def _outcome(told: Mapping[str, Any]) -> Outcome:
+    outcome = Outcome(**told)
+    counts = [outcome.steps, *(() if outcome.best_step is None else [outcome.best_step])]
+    amounts = [outcome.seconds, *(x for x in (outcome.best_loss, outcome.loss) if x is not None)]
+    whole = all(isinstance(count, int) for count in counts)
+    if not whole or not all(isinstance(amount, int | float) for amount in amounts):
+        raise ModelError("what is told of the training is not sound", value=dict(told))
+    if outcome.stopped not in get_args(Reason):
+        raise ModelError("a training cannot end like that", value=outcome.stopped)
+    return outcome

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+TEXT = "The old ship went out to sea. The captain saw the storm and was calm. "
+
+
+@pytest.fixture(scope="module")
+def voice(run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder; tests must not change it."""
+    place = tmp_path_factory.mktemp("voice")
+    torch.set_num_threads(1)
+    (place / "tale.txt").write_text(TEXT * 30)
+    answer = run(
+        "train",
+        "language",
+        place / "tale.txt",
+        "--size",
+        "tiny",
+        "--steps",
+        40,
+        "--out",
+        place / "m",
+        "--json",
+    )
+    assert answer.code == 0, answer.err
+    document = answer.document
+    assert document["steps"] == 40
+    assert document["quality"]["bits_per_byte"] > 0
+    return place / "m"
+
+
+def test_it_writes_on_from_a_prompt(run: Any, voice: Path) -> None:
+    answer = run("write", "--model", voice, "The old", "--max-tokens", 10, "--seed", 1)
+    assert answer.code == 0, answer.err
+    assert answer.out.startswith("The old")
+    assert answer.out == run("write", "--model", voice, "The old", "--max-tokens", 10, "--seed", 1).out
+
+
+def test_several_texts_as_json(run: Any, voice: Path) -> None:
+    document = run("write", "--model", voice, "The old", "--n", 3, "--seed", 2, "--json").document
+    assert len(document["texts"]) == 3
+    assert document["seed"] == 2
+
+
+def test_without_a_model_it_says_what_to_do(
+    run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("recurra.cli.writing.SHIPPED", tmp_path / "none")
+    answer = run("write", "The old")
+    assert answer.code == 2
+    assert "recurra train language" in answer.err
+
+
+def test_bad_settings_are_usage_errors(run: Any, voice: Path, tmp_path: Path) -> None:
+    assert run("write", "--model", voice, "a", "--temperature", -1).code == 2
+    assert run("write", "--model", voice, "a", "--kind", "poem").code == 2
+    assert run("write", "--model", tmp_path / "nothing", "a").code == 1
+    answer = run("train", "language", tmp_path / "nothing.txt", "--out", tmp_path / "m")
+    assert answer.code in (1, 2)
+    assert "nothing.txt" in answer.err
