@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import json
+import re
+from typing import Any
+
 import numpy as np
 import pytest
 import tokenizers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recurra.errors import InputError
+from recurra.errors import InputError, ModelError, UsageError
 from recurra.text import Tokenizer
-from recurra.text.splitting import PATTERNS
+from recurra.text.splitting import PATTERNS, SIGHT, split
 
 TEXT = [
     "The sea was calm that day; the sailors weren't.\n\nIt's 12:30 — “let's go”, said the captain’s mate.\n",
@@ -62,3 +66,138 @@ def test_tokens_stand_by_falling_frequency() -> None:
 def test_half_a_surrogate_pair_is_refused_and_its_place_said() -> None:
     with pytest.raises(InputError, match="at character 2"):
         TOKENIZERS["bpe"].encode("ab\ud83d")
+
+
+@pytest.mark.parametrize("size", [260, 290, 100_000])
+def test_the_pairs_are_those_that_hugging_face_learns_from_the_same_words(size: int) -> None:
+    ours = Tokenizer.train(TEXT, "bpe", size)
+    theirs = tokenizers.Tokenizer(tokenizers.models.BPE())
+    theirs.pre_tokenizer = tokenizers.Tokenizer.from_str(ours.to_json()).pre_tokenizer
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=size - 1, initial_alphabet=alphabet, show_progress=False
+    )
+    theirs.train_from_iterator(TEXT, trainer)
+    assert json.loads(ours.to_json())["model"]["merges"] == json.loads(theirs.to_str())["model"]["merges"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if PATTERNS[kind]])
+def test_long_texts_are_cut_where_no_word_is(kind: str) -> None:
+    pattern = re.compile(PATTERNS[kind])
+    text = "".join(TEXT) * 5 + " " * 200 + "x" * 333 + "…" * 100 + "9" * 99
+    for window in (2 * SIGHT, 200, 257):
+        assert sum(split(pattern, text, window), []) == pattern.findall(text)  # noqa: RUF017
+
+
+def test_special_tokens_are_never_in_a_text_and_have_no_bytes() -> None:
+    tokenizer = Tokenizer.train(["<|blog|> <|end|> blog"] * 9, "spaced", specials=["<|blog|>", "Ġblog"])
+    assert tokenizer.specials == ("<|end|>", "<|blog|>", "Ġblog")
+    assert [tokenizer.special(name) for name in tokenizer.specials] == [0, 1, 2]
+    assert tokenizer.pieces[:3] == [b"", b"", b""]
+    assert tokenizer.encode("<|blog|><|end|> blog").min() > 2
+    assert tokenizer.decode([1, *tokenizer.encode("a"), 0]) == "a"
+    assert Tokenizer.from_json(tokenizer.to_json()) == tokenizer
+    with pytest.raises(UsageError, match=r"no such special token.*<\|blog\|>"):
+        tokenizer.special("<|social|>")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"kind": "letters"}, "There are: bpe, words"),
+        ({"size": 256}, "has 257"),
+        ({"size": 1 << 21}, "to 1048576 tokens"),
+        ({"specials": ["a", "a"]}, "same name"),
+        ({"specials": ["<|end|>"]}, "same name"),
+        ({"specials": [""]}, "1 to 256 characters"),
+        ({"specials": ["a\nb"]}, "1 to 256 characters"),
+        ({"specials": "blog"}, "list of names"),
+    ],
+)
+def test_arguments_that_cannot_be_are_told(arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        Tokenizer.train(["a"], **arguments)
+
+
+def test_nothing_to_learn_from_leaves_the_bytes() -> None:
+    for kind in KINDS:
+        assert Tokenizer.train([], kind).size == 257
+        assert Tokenizer.train([""], kind).size == 257
+
+
+GOOD = TOKENIZERS["bpe"].to_json()
+
+
+def spoilt(**changes: Any) -> str:
+    """The file with parts replaced; `model.` parts are in the model."""
+    content = json.loads(GOOD)
+    for key, value in changes.items():
+        if key in content["model"]:
+            content["model"][key] = value
+        else:
+            content[key] = value
+    return json.dumps(content)
+
+
+VOCABULARY: dict[str, Any] = json.loads(GOOD)["model"]["vocab"]
+HOSTILE_SPLIT = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "null",
+        "[" * 100_000,
+        '{"model": {}}',
+        GOOD[: len(GOOD) // 2],
+        spoilt(model=3),
+        spoilt(pre_tokenizer=HOSTILE_SPLIT),
+        spoilt(added_tokens=[]),
+        spoilt(added_tokens=[3]),
+        spoilt(added_tokens=json.loads(GOOD)["added_tokens"] * 2),
+        spoilt(vocab={}),
+        spoilt(vocab=VOCABULARY | {"a": True}),
+        spoilt(vocab=VOCABULARY | {"a": -1}),
+        spoilt(vocab=VOCABULARY | {"a": 2**70}),
+        spoilt(vocab=VOCABULARY | {"a": VOCABULARY["b"]}),
+        spoilt(vocab=VOCABULARY | {"": len(VOCABULARY)}),
+        spoilt(vocab=VOCABULARY | {"a b": len(VOCABULARY)}),
+        spoilt(vocab=VOCABULARY | {"a" * 5000: len(VOCABULARY)}),
+        spoilt(vocab={name: token for name, token in VOCABULARY.items() if name != "<|blog|>"}),
+        spoilt(vocab=dict(list(VOCABULARY.items())[:-1])),
+        spoilt(merges=[["a", "\x00"]]),
+        spoilt(merges=[["Q", "Q"]]),
+        spoilt(merges=[["a"]]),
+        spoilt(merges=[3]),
+        spoilt(merges=json.loads(GOOD)["model"]["merges"][:1] * 2),
+        spoilt(merges=[["<|end|>", "a"]]),
+    ],
+    ids=lambda text: f"{len(text)}",
+)
+def test_a_file_that_is_no_tokenizer_is_refused(text: str) -> None:
+    with pytest.raises(ModelError, match="no recurra tokenizer"):
+        Tokenizer.from_json(text)
+
+
+@given(data=st.data())
+@settings(max_examples=30)
+def test_a_file_with_any_value_changed_is_a_tokenizer_or_refused(data: st.DataObject) -> None:
+    content = json.loads(GOOD)
+    key = data.draw(st.sampled_from(["added_tokens", "pre_tokenizer", "vocab", "merges", "model"]))
+    plain = st.none() | st.booleans() | st.integers() | st.text()
+    values = st.recursive(plain, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+    changed = data.draw(values)
+    (content["model"] if key in content["model"] else content)[key] = changed
+    if key == "merges" and changed in ([], {}, ""):
+        return
+    with pytest.raises(ModelError):
+        Tokenizer.from_json(json.dumps(content))
+
+
+def test_a_text_in_any_language_is_short() -> None:
+    """Vowel signs and accents stay in their words, so that pairs can be learnt across them."""
+    for text in ("हिन्दी ", "e\u0301te\u0301 ", "слово ", "ภาษาไทย "):
+        tokenizer = Tokenizer.train([text * 100], size=300)
+        assert len(tokenizer.encode(text * 10)) <= 12
