@@ -201,3 +201,14 @@ def test_a_text_in_any_language_is_short() -> None:
     for text in ("हिन्दी ", "e\u0301te\u0301 ", "слово ", "ภาษาไทย "):
         tokenizer = Tokenizer.train([text * 100], size=300)
         assert len(tokenizer.encode(text * 10)) <= 12
+
+
+@pytest.mark.parametrize("kind", ["bpe", "words", "characters", "bytes"])
+def test_more_special_tokens_change_nothing_else(kind: str) -> None:
+    before = Tokenizer.train(["the cat and the dog and the cat"] * 3, kind, None if kind == "bytes" else 300)
+    after = before.with_specials(["<|kind:blog|>", "<|kind:story|>"])
+    assert (after.encode("the cats, the dögs") - 2).tolist() == before.encode("the cats, the dögs").tolist()
+    assert after.special("<|kind:story|>") == 2
+    assert Tokenizer.from_json(after.to_json()) == after
+    with pytest.raises(UsageError):
+        after.with_specials(["<|kind:blog|>"])

@@ -93,8 +93,19 @@ def write(
 
 
 def train_language(
-    paths: Annotated[list[Path], typer.Argument(show_default=False, help="Texts: files and folders.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            show_default=False, help="Texts: .txt, .md, .jsonl, .csv:COLUMN, and folders of them."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="The model folder to write.")],
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the kind of text; sub-folders are kinds by themselves.", show_default="none"
+        ),
+    ] = None,
     size: Annotated[
         str, typer.Option(help="tiny, small, medium or large.", rich_help_panel=NETWORK)
     ] = "small",
@@ -122,7 +133,13 @@ def train_language(
         )
         learner.check_arguments()  # before much text is read
         check_replaceable(out.resolve())
-        learner.fit(paths, max_seconds=max_seconds, checkpoint=checkpoint, say=console.say)
+        learner.fit(
+            [Path(path) for path in paths],
+            kind,
+            max_seconds=max_seconds,
+            checkpoint=checkpoint,
+            say=console.say,
+        )
         for note in learner.notes_:
             console.note(note)
         learner.save(out)

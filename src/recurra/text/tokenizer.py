@@ -14,7 +14,7 @@ from recurra.errors import InputError, UsageError
 from recurra.text import tokenizer_file
 from recurra.text.merging import Merging
 from recurra.text.splitting import PATTERNS, split
-from recurra.text.vocabulary import learn
+from recurra.text.vocabulary import learn, special_names
 
 __all__ = ["Tokenizer"]
 
@@ -83,6 +83,15 @@ class Tokenizer:
             hint = f"There are: {', '.join(self.specials)}."
             raise UsageError("the tokenizer has no such special token", value=name, hint=hint)
         return self.specials.index(name)
+
+    def with_specials(self, names: Sequence[str]) -> Tokenizer:
+        """The same tokenizer with more special tokens, behind its own; all other tokens' numbers rise by as many.
+
+        Raises UsageError for names that cannot be.
+        """
+        specials, more = special_names([*self.specials[1:], *names]), len(names)
+        pieces = self.pieces[len(self.specials) :]
+        return Tokenizer(self.kind, specials, pieces, [(a + more, b + more) for a, b in self.merges])
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """The tokens of a text; never a special one.

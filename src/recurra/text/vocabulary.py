@@ -15,7 +15,7 @@ from recurra.text.merging import Merging
 from recurra.text.splitting import PATTERNS, split
 from recurra.text.tokenizer_file import CHARACTER, MOST, MOST_NAME, shown, unshown
 
-__all__ = ["END", "learn"]
+__all__ = ["END", "learn", "special_names"]
 
 END = "<|end|>"
 _SIZES = {"bpe": 8192, "words": 20_000, "spaced": 20_000, "characters": MOST, "bytes": MOST}
@@ -32,7 +32,7 @@ def learn(
     if kind not in PATTERNS:
         what = "there is no such kind of tokenizer"
         raise UsageError(what, value=kind, hint=f"There are: {', '.join(PATTERNS)}.")
-    names = _names(specials)
+    names = special_names(specials)
     size = _SIZES[kind] if size is None else size
     least = len(names) + 256
     if not least <= size <= MOST:
@@ -46,7 +46,8 @@ def learn(
     return kind, names, _most_frequent(counts, size - least, names), []
 
 
-def _names(specials: Sequence[str]) -> list[str]:
+def special_names(specials: Sequence[str]) -> list[str]:
+    """All special tokens, `END` first; UsageError for names that cannot be."""
     if isinstance(specials, str):
         raise UsageError("special tokens must be a list of names", value=specials)
     names = [END, *specials]

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recurra.language.generation.data import Line, Pieces, hold_out
+from recurra.language.generation.data import Line, Pieces
 
 
 def pieces(lengths: list[int], width: int = 2) -> Pieces:
@@ -42,16 +42,3 @@ def test_a_line_knows_where_pieces_begin(sizes: list[int]) -> None:
     begins = np.cumsum([0, *(size + 2 for size in sizes)])[:-1]
     places = np.arange(2 * len(line))
     assert line.begins_at(places).tolist() == [place % len(line) in begins for place in places]
-
-
-@given(
-    st.lists(st.integers(1, 9), min_size=1, max_size=60).filter(lambda sizes: sum(sizes) >= 4),
-    st.integers(0, 5),
-)
-def test_what_is_held_out_is_not_learned_and_nothing_is_lost(sizes: list[int], seed: int) -> None:
-    parts = pieces(sizes)
-    learned, held = hold_out(parts, 0.2, seed)
-    both = np.concatenate([learned.text(), held.text()])
-    assert sorted(both) == parts.tokens.tolist()
-    assert len(learned.text())
-    assert len(held.text())

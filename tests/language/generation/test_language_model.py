@@ -19,12 +19,12 @@ def test_it_writes_what_it_learnt(model: LanguageModel) -> None:
 
 
 def test_a_seed_gives_the_same_text_alone_and_beside_others(model: LanguageModel) -> None:
-    alone = model.generate("The", seed=5, max_tokens=20, temperature=1.0)
-    assert alone == "".join(model.stream("The", seed=5, max_tokens=20, temperature=1.0))
-    several = model.generate("The", n=4, seed=5, max_tokens=20, temperature=1.0)
+    alone = model.generate("The", seed=5, max_tokens=30, temperature=3.0)
+    assert alone == "".join(model.stream("The", seed=5, max_tokens=30, temperature=3.0))
+    several = model.generate("The", n=4, seed=5, max_tokens=30, temperature=3.0)
     assert several[0] == alone
     assert len(set(several)) > 1
-    assert model.generate("The", n=2, seed=5, max_tokens=20, temperature=1.0) == several[:2]
+    assert model.generate("The", n=2, seed=5, max_tokens=30, temperature=3.0) == several[:2]
 
 
 def test_it_ends_before_a_stop_string(model: LanguageModel) -> None:
@@ -44,9 +44,11 @@ def test_a_kind_is_a_condition(model: LanguageModel) -> None:
 def test_a_score_is_the_networks(model: LanguageModel) -> None:
     text = "The sea was dark — and cold. Naïve lamps!"
     found = model.score(text)
-    tokens = torch.tensor([[0, *model.tokenizer_.encode(text).tolist()]])
+    tokens = torch.tensor([[*model.start(), *model.tokenizer_.encode(text).tolist()]])
     with torch.no_grad():
-        expected, _ = model.network_.loss(tokens[:, :-1], tokens[:, 1:])
+        before = model.network_.initial_state(1)
+        _, before = model.network_(tokens[:, :1], before)
+        expected, _ = model.network_.loss(tokens[:, 1:-1], tokens[:, 2:], before)
     assert found.total / len(found.nats) == pytest.approx(expected.item(), rel=1e-4)
     assert found.bytes == len(text.encode())
     assert found.bits_per_byte == pytest.approx(found.nats.sum() / np.log(2) / found.bytes)
@@ -57,7 +59,7 @@ def test_a_long_text_is_scored_as_in_one_go(model: LanguageModel) -> None:
     text = "The sea was dark and cold. " * 60
     parts = model.score(text)
     with model.engine_.session() as session:
-        session.read(np.array([0]))
+        session.read(np.array(model.start()))
         one = [session.scores]
         for token in model.tokenizer_.encode(text)[:-1]:
             one.append(session.read(np.array([token])))
@@ -124,6 +126,8 @@ def test_too_little_text_and_one_string_are_refused() -> None:
     with pytest.raises(InputError, match="too little text"):
         LanguageModel(size="tiny").fit(["short"])
     with pytest.raises(InputError, match="too little text"):
+        LanguageModel(size="tiny").fit(["a", "b"])
+    with pytest.raises(InputError, match="there is no text"):
         LanguageModel(size="tiny").fit([])
     with pytest.raises(UsageError, match="one string"):
         LanguageModel(size="tiny").fit("a text")

@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Line", "Pieces", "hold_out"]
-
-FEW = 20  # documents: with fewer, the end of the longest is held out instead of whole ones
+__all__ = ["Line", "Pieces"]
 
 Numbers = NDArray[np.int64]
 
@@ -26,7 +24,8 @@ class Pieces:
     ----------
     tokens: all tokens, whole numbers.
     start, stop: (D,) where each piece lies in them.
-    heads: (K, H) what may stand before a piece: the end of the text before it, and the token of its kind.
+    heads: (K, H) what may stand before a piece: the end of the text before it, and the token of its kind; the last
+        one stands for any kind.
     head: (D,) which of them stands before each piece.
     """
 
@@ -92,21 +91,3 @@ class Line:
                 if number == len(pieces):
                     number, place = 0, 0
         return found
-
-
-def hold_out(pieces: Pieces, share: float, seed: int) -> tuple[Pieces, Pieces]:
-    """Documents to learn from, and held-out ones with `share` of the tokens; of few documents the end of one."""
-    total = int((pieces.stop - pieces.start).sum())
-    wanted = max(1, int(share * total))
-    if len(pieces) < FEW:
-        longest = int(np.argmax(pieces.stop - pieces.start))
-        cut = max(int(pieces.stop[longest]) - wanted, int(pieces.start[longest] + pieces.stop[longest]) // 2)
-        tail = pieces.part(np.array([longest]))
-        stop = pieces.stop.copy()
-        stop[longest] = cut
-        learned = Pieces(pieces.tokens, pieces.start, stop, pieces.heads, pieces.head)
-        return learned, Pieces(pieces.tokens, np.array([cut]), tail.stop, pieces.heads, tail.head)
-    order = np.random.default_rng(seed).permutation(len(pieces))
-    sums = np.cumsum((pieces.stop - pieces.start)[order])
-    count = min(len(pieces) - 1, int(np.searchsorted(sums, wanted)) + 1)
-    return pieces.part(np.sort(order[count:])), pieces.part(np.sort(order[:count]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, overload
@@ -124,20 +124,24 @@ class LanguageModel(Estimator):
     def fit(
         self,
         texts: Any,
-        kinds: Sequence[str | None] | None = None,
+        kinds: Sequence[str | None] | str | None = None,
         *,
+        validation: Any = None,
         max_seconds: float | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
-        say: Any = None,
+        say: Callable[[str], None] | None = None,
     ) -> Self:
         """Learn from texts; forgets any earlier fit.
 
         Parameters
         ----------
-        texts: strings, documents (`recurra.text.documents.Document`), or the path of a file or folder, or several.
-        kinds: what kind each text is, such as "blog", for texts that are strings; learnt as a condition.
+        texts: a list of strings, paths of files and folders, or `recurra.text.documents.Files` or `Texts`.
+        kinds: what kind each text is, such as "blog"; of files with rows, the column that says it. Sub-folders are
+            kinds by themselves. They are learnt as conditions.
+        validation: texts as `texts` to see how well it learns; None: a share `held_out` of the texts.
         max_seconds: ends training early; Ctrl-C does too, and keeps the best so far.
-        checkpoint: a folder; a run that was killed goes on where it was when the same call is made again.
+        checkpoint: a folder; a run that was killed goes on where it was when the same call is made again. It also keeps
+            the text as tokens, so that a corpus may be larger than memory.
         say: called with what there is to tell while it learns: how well, and a sample.
 
         Raises InputError for texts that cannot be used, UsageError for arguments that do not fit.
@@ -145,20 +149,18 @@ class LanguageModel(Estimator):
         self.check_arguments()
         from recurra.language.generation import fitting
 
-        data = reading.read(self, texts, kinds)
+        tell = say or _silent
+        cache = None if checkpoint is None else Path(checkpoint) / "corpus"
+        data = reading.read(self, texts, kinds, validation, cache, tell)
         architecture = Architecture.of(self, data.tokenizer.size)
         for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
             delattr(self, name)
-        start = data.start(None)
-        pieces, specials = (
-            data.tokenizer.pieces,
-            [i for i, each in enumerate(data.tokenizer.pieces) if not each],
-        )
+        opening, decode = data.opening(32), data.tokenizer.decode
+        specials = [i for i, each in enumerate(data.tokenizer.pieces) if not each]
 
         def seen(network: TokenNetwork, nats: float) -> None:
-            tokens = fitting.sample(network, start, 60, specials, self.seed)
-            text = b"".join(pieces[token] for token in tokens).decode(errors="replace")
-            say(f"{nats:.3f} nats a token on held-out text; it writes: {' '.join(text.split())}")
+            text = decode(fitting.sample(network, opening, 60, specials, self.seed))
+            tell(f"{nats:.3f} nats a held-out token. It goes on: {decode(opening[-12:])} ⟶ {text}")
 
         outcome, network = fitting.learn(
             architecture,
@@ -173,7 +175,7 @@ class LanguageModel(Estimator):
         )
         weights = fitting.arrays_of(network)
         about = {"of": persistence.digest_of(weights)}
-        packed, _ = fitting.pack(network, "float32", data.sample(), about)
+        packed, _ = fitting.pack(network, "float32", reading.sample(data), about)
         self.outcome_: Outcome = outcome
         self.tokenizer_, self.kinds_, self.notes_ = data.tokenizer, data.kinds, data.notes
         self.weights_, self.packed_, self.quality_ = weights, packed, data.quality(outcome.best_loss)
@@ -359,3 +361,7 @@ class LanguageModel(Estimator):
 
     def _restore(self, fitted: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any]]) -> None:
         persistence.restore(self, fitted, weights)
+
+
+def _silent(text: str) -> None:
+    pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ __all__ = ["NextToken", "Streams", "Text", "mean_loss"]
 RESTARTS = (
     0.01  # share of rows that begin anew in the middle of a text, so that a new state is nothing strange
 )
+ANY_KIND = 0.1  # share of documents that are read without their kind in an epoch, so that none need be named
 EXAM_ROWS, EXAM_STEPS = 16, 128
 
 
@@ -59,7 +60,10 @@ class Streams:
 
     def _begin(self, epoch: int, place: int) -> None:
         generator = np.random.default_rng([self.seed, epoch])
-        self.line = Line(self.pieces, generator.permutation(len(self.pieces)))
+        order = generator.permutation(len(self.pieces))
+        unnamed = generator.random(len(order)) < ANY_KIND
+        head = np.where(unnamed, len(self.pieces.heads) - 1, self.pieces.head)
+        self.line = Line(replace(self.pieces, head=head), order)
         offset = int(generator.integers(len(self.line)))
         self.starts = offset + np.arange(self.rows) * (len(self.line) // self.rows)
         self.epoch, self.place = epoch, place
