@@ -55,10 +55,9 @@ class SampledSoftmax(nn.Module):
         weighed = torch.zeros(len(known))
         weighed[self.exact :] = -(self.chances[drawn] * self.drawn).log()
         bias = weighed if head.bias is None else head.bias[known] + weighed
-        scores = ops.linear(h, weight, bias)
         own = (h * head.weight[target]).sum(-1)
         own = own if head.bias is None else own + head.bias[target]
         # What was drawn and is the target counts once, as itself.
-        scores = scores.masked_fill(known == target.unsqueeze(-1), -torch.inf)
-        total = torch.logaddexp(scores.logsumexp(-1), own)
-        return (total - own).mean()
+        scores = ops.linear(h, weight, bias).masked_fill(known == target.unsqueeze(-1), -torch.inf)
+        scores = torch.cat([scores, own.unsqueeze(-1)], -1)
+        return ops.cross_entropy(scores, torch.full_like(target, len(known))).mean()

@@ -1,0 +1,209 @@
+"""How many keystrokes a keyboard saves on texts that it has not seen, beside word and bigram counts; how fast it is.
+
+    python benchmarks/language/keyboard.py [--model FOLDER] [--words 20000] [--part valid] [--speed]
+
+A person types a text character by character and takes a suggestion as soon as the word stands among the three, letter
+for letter, capitals included. A selection costs one keystroke, and so does every character that is typed; the space
+behind a selected word is free, and a mark that is typed next goes before that space, as on a phone. Saved is the
+share of the keystrokes that the text has without suggestions. "Any case" counts a suggestion that differs in capitals
+as right.
+
+Texts: every twentieth conversation of dialogue/chitchat (BYU, MIT), and every twentieth of text/books (public domain),
+from its middle; `train_keyboard.py` trains on none of them. The peer: symspellpy's counts of English words and bigrams.
+RECURRA_DATA names the folder that holds dialogue/ and text/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from keyboard_texts import books, chats
+
+from recurra.language.suggestion import Keyboard
+from recurra.language.suggestion.lexicon import is_word
+from recurra.language.suggestion.writing import Habits, written
+from recurra.text.words import spans
+
+SHIPPED = Path(__file__).resolve().parents[2] / "src/recurra/pretrained/keyboard"
+K = 3
+STRETCH = 12_000  # characters of a book that are typed
+
+
+class Suggests(Protocol):
+    def __call__(self, context: str, prefix: str) -> Sequence[str]: ...
+
+
+@dataclass
+class Tally:
+    """What typing cost."""
+
+    characters: int = 0
+    strokes: int = 0
+    strokes_any_case: int = 0
+    words: int = 0
+    first: int = 0  # next words that were among the three before a letter was typed
+    seconds: list[float] = field(default_factory=list)
+
+    def row(self, name: str) -> str:
+        saved, loose = 1 - self.strokes / self.characters, 1 - self.strokes_any_case / self.characters
+        p95 = 1e3 * float(np.quantile(self.seconds, 0.95))
+        return f"{name:<34}{saved:>9.1%}{loose:>11.1%}{self.first / self.words:>10.1%}{p95:>10.2f} ms{self.words:>9,}"
+
+
+def type_text(suggest: Suggests, text: str, tally: Tally) -> None:
+    """Type a text with suggestions, and once more as if capitals were right by themselves."""
+    tally.characters += len(text)
+    strokes = [0, 0]
+    at = 0
+    for start, stop in spans(text):
+        word = text[start:stop]
+        outside = text[at:start]
+        strokes = [each + len(outside) for each in strokes]
+        at = stop
+        if not is_word(word):
+            strokes = [each + len(word) for each in strokes]
+            continue
+        tally.words += 1
+        costs: list[int | None] = [None, None]
+        for typed in range(len(word)):
+            begun = time.perf_counter()
+            shown = suggest(text[:start], word[:typed])
+            tally.seconds.append(time.perf_counter() - begun)
+            right = word in shown, word.lower() in [each.lower() for each in shown]
+            tally.first += typed == 0 and right[1]
+            for case in (0, 1):
+                if right[case] and costs[case] is None:
+                    # The space is free, also behind a mark that is typed next.
+                    free = text[stop : stop + 1] == " " or (
+                        text[stop : stop + 1] in tuple(",.;:!?") and text[stop + 1 : stop + 2] == " "
+                    )
+                    costs[case] = typed + 1 - free
+            if costs[0] is not None:
+                break
+        for case in (0, 1):
+            cost = costs[case]
+            strokes[case] += len(word) if cost is None else cost
+    rest = len(text) - at
+    tally.strokes += strokes[0] + rest
+    tally.strokes_any_case += strokes[1] + rest
+
+
+class Counts:
+    """symspellpy's counts: the words that most often follow the one before, then the most frequent ones."""
+
+    def __init__(self) -> None:
+        try:
+            from importlib.resources import files
+
+            place = files("symspellpy")
+        except ModuleNotFoundError:
+            raise SystemExit("the peer needs: pip install symspellpy") from None
+        words, pairs = "frequency_dictionary_en_82_765.txt", "frequency_bigramdictionary_en_243_342.txt"
+        self.words = [line.split()[0] for line in (place / words).read_text("utf-8-sig").splitlines()]
+        self.after: dict[str, list[tuple[int, str]]] = {}
+        for line in (place / pairs).read_text("utf-8-sig").splitlines():
+            first, second, count = line.split()
+            self.after.setdefault(first, []).append((int(count), second))
+        for each in self.after.values():
+            each.sort(reverse=True)
+
+    def __call__(self, context: str, prefix: str) -> Sequence[str]:
+        pieces = [context[a:b] for a, b in spans(context[-200:])]
+        before, habits, typed = pieces[-1].lower() if pieces else "", Habits(), prefix.lower()
+        habits.begins = not pieces or before in ".!?" or context.rstrip(" ").endswith("\n")
+        found: list[str] = []
+        for word in (*(word for _, word in self.after.get(before, ())), *self.words):
+            if word.startswith(typed) and word != typed and word not in found:
+                found.append(word)
+                if len(found) == K:
+                    break
+        return [written("I" if word == "i" else word, prefix, habits) for word in found]
+
+
+def measure(suggest: Suggests, texts: Iterable[str], words: int) -> Tally:
+    tally = Tally()
+    for text in texts:
+        if tally.words >= words:
+            break
+        type_text(suggest, text, tally)
+    return tally
+
+
+def speed(folder: Path) -> None:
+    """One step of the network in torch beside one keystroke here; the process from its start."""
+    import torch
+
+    from recurra.language.suggestion.fitting import make_network
+
+    keyboard = Keyboard.load(folder)
+    torch.set_num_threads(1)
+    network = make_network(keyboard, keyboard.lexicon_.vocabulary).eval()
+    state, times = network.initial_state(1), []
+    with torch.no_grad():
+        for number in range(600):
+            begun = time.perf_counter()
+            scores, state = network.step(torch.tensor([number]), state)
+            scores.softmax(-1).topk(K)
+            times.append(time.perf_counter() - begun)
+    print(f"one word in torch (a step, softmax, top 3), p95: {1e3 * np.quantile(times[100:], 0.95):.2f} ms")
+    context, strokes = "I was on my way home when ", []
+    text = "the rain began and we had to wait under the trees for a long time before it was over"
+    for start, stop in spans(text):
+        for typed in range(stop - start + 1):
+            begun = time.perf_counter()
+            keyboard.suggest(context + text[:start], text[start : start + typed], K)
+            strokes.append(time.perf_counter() - begun)
+    print(f"one keystroke here, p95: {1e3 * np.quantile(strokes, 0.95):.2f} ms")
+    command = [sys.executable, "-m", "recurra.cli", "suggest", "--model", str(folder), "see you to"]
+    seconds = []
+    for _ in range(8):
+        begun = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        seconds.append(time.perf_counter() - begun)
+    print(f"recurra suggest, from the start of the process: {statistics.median(seconds[1:]):.2f} s")
+
+
+def main() -> None:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--model", type=Path, default=SHIPPED)
+    made.add_argument("--words", type=int, default=20_000, help="words of each kind that are typed")
+    made.add_argument("--part", choices=["valid", "test"], default="test", help="tune on valid")
+    made.add_argument("--no-peer", action="store_true")
+    made.add_argument("--speed", action="store_true", help="measure the speed instead")
+    options = made.parse_args()
+    if options.speed:
+        speed(options.model)
+        return
+    keyboard = Keyboard.load(options.model)
+    print(f"{'':<34}{'saved':>9}{'any case':>11}{'next in 3':>10}{'p95':>13}{'words':>9}", flush=True)
+    for name, texts in (("chat", chats(options.part)), ("books", middles(books(options.part)))):
+        texts = list(texts)
+        mine = measure(lambda c, p: [each.text for each in keyboard.suggest(c, p, K)], texts, options.words)
+        print(mine.row(f"recurra, {name}"), flush=True)
+        if not options.no_peer:
+            print(
+                measure(Counts(), texts, options.words // 10).row(f"symspellpy's counts, {name}"), flush=True
+            )
+
+
+def middles(texts: Iterable[str]) -> Iterable[str]:
+    """A stretch of each book from its middle, whole paragraphs."""
+    for text in texts:
+        start = text.find("\n\n", len(text) // 2) + 2
+        yield " ".join(text[start : start + STRETCH].rsplit("\n\n", 1)[0].split())
+
+
+if __name__ == "__main__":
+    main()
