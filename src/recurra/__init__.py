@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recurra.estimator import load
     from recurra.forecasting import Forecaster, ProductionPlan, StockPlan, plan_production
+    from recurra.language.classification import TextClassifier
     from recurra.language.generation import LanguageModel
     from recurra.language.suggestion import Keyboard
     from recurra.language.tagging import Tagger
@@ -24,6 +25,7 @@ __all__ = [
     "ProductionPlan",
     "StockPlan",
     "Tagger",
+    "TextClassifier",
     "__version__",
     "load",
     "plan_production",
@@ -36,6 +38,7 @@ _WHERE = {
     "ProductionPlan": "recurra.forecasting",
     "StockPlan": "recurra.forecasting",
     "Tagger": "recurra.language.tagging",
+    "TextClassifier": "recurra.language.classification",
     "load": "recurra.estimator",
     "plan_production": "recurra.forecasting",
 }

@@ -26,6 +26,7 @@ MODELS = {
     "Keyboard": "recurra.language.suggestion",
     "LanguageModel": "recurra.language.generation",
     "Tagger": "recurra.language.tagging",
+    "TextClassifier": "recurra.language.classification",
 }
 
 

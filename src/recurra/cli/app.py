@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from recurra import __version__
-from recurra.cli import forecasting, machine, packing, suggesting, tagging, writing
+from recurra.cli import classifying, forecasting, machine, packing, suggesting, tagging, writing
 
 __all__ = ["app"]
 
@@ -40,6 +40,8 @@ for group, name, verb, short in (
     (app, "bench", machine.bench, "Measure recurra's layers beside torch.nn's here."),
     (app, "doctor", machine.doctor, "Say what keeps recurra from being fast here."),
     (app, "tag", tagging.tag, "Give each word of a text its tag."),
+    (app, "classify", classifying.classify, "Say the label of texts, with its probability."),
+    (train, "classifier", classifying.train_classifier, "Train a classifier on texts and labels."),
     (train, "forecaster", forecasting.train_forecaster, "Train a forecaster on a sales file."),
     (train, "keyboard", suggesting.train_keyboard, "Train predictive text on your own texts."),
     (train, "language", writing.train_language, "Train a language model on your texts."),

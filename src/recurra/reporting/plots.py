@@ -1,4 +1,4 @@
-"""Pictures as SVG to put into a page: forecasts as fans, bars beside one another, distributions, calibration, curves.
+"""Pictures as SVG to put into a page: fans, bars, distributions, calibration, confusion, curves.
 
 Text stays text and colors are the page's CSS variables, so that one picture serves light, dark and print.
 Names that users chose belong into the page around a picture; text inside one is never read as mathematics.
@@ -24,11 +24,12 @@ try:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
+    from matplotlib.patches import Rectangle
     from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 except ImportError as error:
     raise MissingExtraError.of("matplotlib", "plot") from error
 
-__all__ = ["bars", "calibration", "curves", "demand", "fan", "load"]
+__all__ = ["bars", "calibration", "confusion", "curves", "demand", "fan", "load", "reliability"]
 
 Array = NDArray[Any]
 
@@ -242,6 +243,69 @@ def calibration(
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5))
         axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return _svg(figure)
+
+
+@mpl.rc_context(_SETTINGS)
+def reliability(said: Array, right: Array, counts: Array, *, size: tuple[float, float] = (3.7, 3.3)) -> Html:
+    """Draw the share of right answers (B,) against the probability that they were given with (B,), by bins.
+
+    A dot's area is the number of its answers `counts` (B,); an honest classifier follows the diagonal.
+    """
+    figure, axes = _start(size)
+    axes.plot([0, 1], [0, 1], color=MUTED, lw=1.0, ls=(0, (4, 3)))
+    axes.plot(said, right, color=ACCENT, lw=1.2)
+    area = 18 + 140 * np.asarray(counts) / max(np.max(counts, initial=0), 1)
+    axes.scatter(said, right, s=area, color=ACCENT, alpha=0.75, lw=0, zorder=3)
+    axes.set(
+        xlim=(0, 1.02),
+        ylim=(0, 1.02),
+        aspect="equal",
+        xlabel="probability said",
+        ylabel="share that was right",
+    )
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return _svg(figure)
+
+
+@mpl.rc_context(_SETTINGS)
+def confusion(names: Sequence[str], counts: Array, *, size: tuple[float, float] | None = None) -> Html:
+    """Draw a grid of counts (K, K), what is true from top to bottom, what was said from left to right.
+
+    A cell is the darker the larger its share of its row; what is right is blue, what is wrong orange. Up to 20 names
+    the counts stand in the cells. Names are cut at 24 characters.
+    """
+    side = 1.9 + 0.42 * len(names) if len(names) <= 20 else 3.0 + 0.2 * len(names)
+    figure, axes = _start(size or (side + 0.8, side))
+    shares = np.asarray(counts) / np.maximum(np.sum(counts, axis=1, keepdims=True), 1)
+    for row, column in np.argwhere(np.asarray(counts) > 0):
+        color = ACCENT if row == column else WARM
+        share = float(shares[row, column])
+        cell = Rectangle(
+            (column - 0.47, row - 0.47), 0.94, 0.94, color=color, alpha=0.12 + 0.78 * share, lw=0
+        )
+        axes.add_patch(cell)
+        if len(names) <= 20:
+            ink = PAPER if share > 0.6 else INK
+            axes.text(
+                column, row, f"{counts[row, column]:,}", ha="center", va="center", color=ink, fontsize=8
+            )
+    short = [name if len(name) <= 24 else f"{name[:23]}…" for name in names]
+    places = np.arange(len(names))
+    axes.set_xticks(places, short, rotation=90 if len(names) > 6 else 0)
+    axes.set_yticks(places, short)
+    axes.tick_params(labelcolor=INK, length=0)
+    axes.set(
+        xlim=(-0.5, len(names) - 0.5),
+        ylim=(len(names) - 0.5, -0.5),
+        aspect="equal",
+        xlabel="said",
+        ylabel="true",
+    )
+    axes.grid(visible=False)
+    axes.spines["bottom"].set_visible(False)
     return _svg(figure)
 
 

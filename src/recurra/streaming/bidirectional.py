@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +45,18 @@ class Layers:
 
     def __init__(self, programs: Mapping[str, Packed], *, threads: int = 1) -> None:
         self.programs = dict(programs)
-        self._count = _check(programs)
-        self._engines = {name: Engine(each, threads=threads) for name, each in programs.items()}
+        self._count, self._threads = _check(programs), threads
         self.input_size = _sizes(programs["0.ahead"])[0]
         last = [f"{self._count - 1}.{part}" for part in PARTS[:2]]
         self.output_size = sum(_sizes(programs[name])[1] for name in last if name in programs)
+
+    @cached_property
+    def _engines(self) -> dict[str, Engine]:
+        return {name: Engine(each, threads=self._threads) for name, each in self.programs.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the engines: each process, and each copy, has its own."""
+        return {name: value for name, value in vars(self).items() if name != "_engines"}
 
     def read(self, sequences: Sequence[Floats]) -> list[Floats]:
         """The outputs (T, O) of whole sequences (T, I), which may have no steps.

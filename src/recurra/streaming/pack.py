@@ -21,14 +21,12 @@ from recurra.networks.attention import Memory
 from recurra.networks.decoder import AttentionDecoder
 from recurra.networks.tokens import TokenNetwork
 from recurra.streaming.lower import lower
-from recurra.streaming.packed import Packed, stored
+from recurra.streaming.packed import BOUNDS, Packed, stored
 from recurra.streaming.program import Program
 from recurra.streaming.run import Engine
 
 __all__ = ["BOUNDS", "Agreement", "agreement", "pack", "store"]
 
-# How far the packed network's outputs may be from its source's, as a share of their root mean square.
-BOUNDS = {"float32": 1e-3, "float16": 1e-2, "int8": 0.1, "int4": 0.5}
 ROWS, STEPS = 4, 32  # of the check
 
 

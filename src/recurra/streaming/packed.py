@@ -22,13 +22,15 @@ from recurra.sources.files import atomic_write
 from recurra.streaming import weights as formats
 from recurra.streaming.program import AXES, Instruction, Place, Program, places
 
-__all__ = ["Packed", "PackedMatrix", "parse", "stored"]
+__all__ = ["BOUNDS", "Packed", "PackedMatrix", "parse", "stored"]
 
 FORMAT, VERSION = "recurra-packed", 1
 ALIGNMENT = 64  # bytes: a cache line
 MAX_HEADER = 16 * 2**20  # bytes
 SMALL = 1024  # numbers of a matrix that is not worth fewer bits
 NARROW = 64  # inputs below which int4's groups would hold mostly filling: int8 then
+# How far the packed network's outputs may be from its source's, as a share of their root mean square.
+BOUNDS = {"float32": 1e-3, "float16": 1e-2, "int8": 0.1, "int4": 0.5}
 SPACES = ("frame", "state", "constants")
 _TYPES = {"F32": np.float32, "I64": np.int64, "U8": np.uint8}
 _AGAIN = "Copy the file again, or pack the network again."

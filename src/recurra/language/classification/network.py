@@ -1,0 +1,139 @@
+"""The network that is trained: members beside one another, each a bidirectional stack over words.
+
+Legend: B texts, T steps, E numbers of a word's vector, O outputs of the stack, K classes, M members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recurra.cells import CELLS
+from recurra.errors import UsageError
+from recurra.language.classification.features import Encoded
+from recurra.networks import Recurrent
+from recurra.networks.characters import CharacterFeatures
+
+__all__ = ["Batch", "Member", "TextNetwork", "batch_of", "cell_named"]
+
+
+class Batch(NamedTuple):
+    """Texts of a batch.
+
+    Attributes
+    ----------
+    known, which: (B, T) of each word its number, and which of the different words it is; 0 behind a text's end.
+    grams, starts: the pieces of the different words, as `CharacterFeatures` takes them.
+    lengths: (B,) words of each text, 1 or more.
+    label: (B,) the number of each text's class.
+    """
+
+    known: Tensor
+    which: Tensor
+    grams: Tensor
+    starts: Tensor
+    lengths: Tensor
+    label: Tensor
+
+    @property
+    def fresh(self) -> Tensor:
+        """Every text starts anew."""
+        return torch.ones(len(self.label), dtype=torch.bool)
+
+
+def batch_of(seen: Encoded, label: Sequence[int]) -> Batch:
+    """The batch of texts as numbers."""
+    lengths = seen.lengths
+    inside = np.arange(lengths.max())[None] < lengths[:, None]
+    known, which = np.zeros(inside.shape, np.int64), np.zeros(inside.shape, np.int64)
+    known[inside], which[inside] = seen.known, seen.which
+    arrays = known, which, *seen.pieces, lengths, np.array(label, np.int64)
+    return Batch(*map(torch.from_numpy, arrays))
+
+
+class Member(nn.Module):
+    """Words, their pieces, the stack, what it says together, and the classes' scores.
+
+    A word's vector is the sum of its own and its pieces' (`networks.characters`). What a text says together is the
+    largest and the mean of each output over its words (Howard & Ruder 2018, arXiv 1801.06146, section 3.3).
+
+    Parameters
+    ----------
+    words: known ones, the unknown one included.
+    pieces: known ones.
+    classes: K.
+    cell: name of a cell of `recurra.cells`.
+    size: E.
+    hidden_size, layers: units of each direction of a layer, and layers.
+    dropout: share dropped of what enters the stack, what passes between its layers, and what enters the head.
+    word_dropout: share of the words that are taken for unknown, and of pieces that are left out.
+    """
+
+    def __init__(
+        self,
+        words: int,
+        pieces: int,
+        classes: int,
+        *,
+        cell: str,
+        size: int,
+        hidden_size: int,
+        layers: int,
+        dropout: float,
+        word_dropout: float,
+    ) -> None:
+        super().__init__()
+        kind = cell_named(cell)
+        self.word_dropout, self.dropout = word_dropout, dropout
+        self.words = nn.Embedding(words, size)
+        nn.init.uniform_(self.words.weight, -0.1, 0.1)
+        self.pieces = CharacterFeatures(pieces, size, dropout=word_dropout)
+        sizes = [size, *[2 * hidden_size] * (layers - 1)]
+        self.stack = Recurrent(
+            [(kind(each, hidden_size), kind(each, hidden_size)) for each in sizes], dropout=dropout
+        )
+        self.head = nn.Linear(2 * self.stack.output_size, classes)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The classes' scores (B, K)."""
+        known = batch.known
+        if self.training and self.word_dropout:
+            known = torch.where(torch.rand(known.shape) < self.word_dropout, 0, known)
+        x = self.words(known) + self.pieces(batch.grams, batch.starts)[batch.which]
+        y, _ = self.stack(functional.dropout(x, self.dropout, self.training), lengths=batch.lengths)
+        outside = torch.arange(y.shape[1])[None] >= batch.lengths[:, None]
+        largest = y.masked_fill(outside.unsqueeze(-1), -torch.inf).amax(1)
+        said = torch.cat([largest, y.sum(1) / batch.lengths[:, None]], 1)
+        scores: Tensor = self.head(functional.dropout(said, self.dropout, self.training))
+        return scores
+
+
+class TextNetwork(nn.Module):
+    """M members that learn from the same batches, apart; what counts in the end is the mean of their scores.
+
+    Parameters
+    ----------
+    members: M.
+    sizes: as for `Member`.
+    """
+
+    def __init__(self, members: int, *args: int, **sizes: Any) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(Member(*args, **sizes) for _ in range(members))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Each member's scores (M, B, K)."""
+        return torch.stack([member(batch) for member in self.members])
+
+
+def cell_named(name: str) -> Any:
+    """The cell of `recurra.cells` called `name`, in any case; UsageError for an unknown one."""
+    kinds = {kind.__name__.lower(): kind for kind in CELLS}
+    if not isinstance(name, str) or name.lower() not in kinds:
+        raise UsageError("there is no such cell", value=name, hint=f"Use one of {', '.join(kinds)}.")
+    return kinds[name.lower()]
