@@ -47,6 +47,18 @@ def test_several_texts_as_json(run: Any, voice: Path) -> None:
     assert document["seed"] == 2
 
 
+def test_topics_patterns_and_schemas(run: Any, voice: Path, tmp_path: Path) -> None:
+    answer = run("write", "--model", voice, "The old", "--topic", "lamp", "--topic", "tea", "--seed", 1)
+    assert "lamp" in answer.out
+    assert "tea" in answer.out
+    answer = run("write", "--model", voice, "Year: ", "--pattern", "[0-9]{4}", "--seed", 1)
+    assert answer.out.removeprefix("Year: ").strip().isdigit()
+    (tmp_path / "schema.json").write_text('{"type": "integer", "minimum": 1, "maximum": 9}')
+    answer = run("write", "--model", voice, "", "--schema", tmp_path / "schema.json")
+    assert 1 <= int(answer.out) <= 9
+    assert run("write", "--model", voice, "", "--schema", tmp_path / "none.json").code == 1
+
+
 def test_without_a_model_it_says_what_to_do(
     run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,6 +30,21 @@ def write(
     kind: Annotated[
         str | None, typer.Option(help="What kind of text to write, one that the model was trained on.")
     ] = None,
+    topic: Annotated[
+        list[str] | None,
+        typer.Option(help="A word that must appear; may be given again.", show_default="none"),
+    ] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="A regular expression that the text must match.", show_default="none")
+    ] = None,
+    schema: Annotated[
+        Path | None,
+        typer.Option(help="A file with a JSON schema that the text must follow.", show_default="none"),
+    ] = None,
+    recent: Annotated[
+        float,
+        typer.Option(help="Share of a cache of recent words, below 1.", rich_help_panel=CHOOSING),
+    ] = 0.0,
     n: Annotated[int, typer.Option("--n", min=1, max=256, help="How many texts.")] = 1,
     max_tokens: Annotated[int, typer.Option(min=1, help="How long a text is at most, in tokens.")] = 200,
     temperature: Annotated[
@@ -68,8 +83,12 @@ def write(
     with o.verb(as_json) as console:
         writer = _model(model)
         seed = _drawn() if seed is None else seed
-        settings = {
+        settings: dict[str, Any] = {
             "kind": kind,
+            "topics": topic or [],
+            "pattern": pattern,
+            "schema": None if schema is None else _text_of(schema),
+            "recent": recent,
             "max_tokens": max_tokens,
             "temperature": temperature,
             "top_k": top_k,
@@ -170,6 +189,16 @@ def _model(folder: Path | None) -> LanguageModel:
             hint="Train one with: recurra train language my_texts/ --out my-voice, and give it with --model.",
         )
     return LanguageModel.load(SHIPPED if folder is None else folder)
+
+
+def _text_of(file: Path) -> str:
+    from recurra.errors import InputError
+    from recurra.sources.files import existing_file
+
+    try:
+        return existing_file(file).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError("this is no UTF-8 text", file=file, hint="Give a JSON file.") from error
 
 
 def _drawn() -> int:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ except ImportError as error:
     raise MissingExtraError.of("torch", "train") from error
 
 from recurra.language.generation.data import Pieces
+from recurra.language.generation.dynamic import dynamic_evaluation, gradient_sizes
 from recurra.language.generation.network import cell_named, make_network
 from recurra.language.generation.settings import Architecture
 from recurra.language.generation.streams import NextToken, Streams
@@ -29,7 +30,9 @@ from recurra.streaming import pack as packing
 from recurra.streaming.packed import Packed
 from recurra.training import Outcome, Recipe, train
 
-__all__ = ["arrays_of", "cell_named", "learn", "network_of", "pack", "parameters", "sample"]
+__all__ = ["adapt", "arrays_of", "cell_named", "learn", "network_of", "pack", "parameters", "sample"]
+
+WINDOW = 32  # tokens between two changes of the weights when a model adapts
 
 
 def learn(
@@ -77,6 +80,16 @@ def sample(
             drawn = torch.multinomial((scores / 0.8).softmax(-1), 1, generator=generator)
             tokens.append(int(drawn))
     return tokens[len(start) :]
+
+
+def adapt(network: TokenNetwork, tokens: Sequence[int], *, rate: float, passes: int) -> list[float]:
+    """Let a network learn from tokens, in place; nats for each token of every pass, told before they were learnt."""
+    read = torch.tensor(tokens)
+    sizes = gradient_sizes(network, read, window=WINDOW)
+    return [
+        dynamic_evaluation(network, read, sizes=sizes, rate=rate, decay=0.0, window=WINDOW)
+        for _ in range(passes)
+    ]
 
 
 def parameters(network: TokenNetwork) -> int:

@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any, Self, overload
 import numpy as np
 
 from recurra import native
-from recurra.decoding import Sampling
-from recurra.errors import RecurraError, UsageError
+from recurra.decoding import beam_search
+from recurra.decoding.checks import check_whole
+from recurra.errors import InputError, RecurraError, UsageError
 from recurra.estimator import Estimator
-from recurra.language.generation import persistence, reading, settings, writing
-from recurra.language.generation.scoring import Score, score
+from recurra.language.generation import generating, persistence, reading, settings, writing
+from recurra.language.generation import recent as cache
+from recurra.language.generation.completion import complete
+from recurra.language.generation.scoring import Score, score, scored
 from recurra.language.generation.settings import Architecture
 from recurra.streaming.packed import Packed
 from recurra.streaming.run import Engine
+from recurra.streaming.stepper import Stepper
 from recurra.training.outcome import Outcome
 from recurra.training.recipe import Recipe
 
@@ -30,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["LanguageModel"]
 
 EPOCHS, STEPS, LOOKS = 10, (300, 40_000), 20  # unless told otherwise; so many looks at the held-out text
-MOST_TEXTS = 256  # written at once
 
 
 class LanguageModel(Estimator):
@@ -192,9 +195,10 @@ class LanguageModel(Estimator):
 
         Takes the settings of `stream`. Raises as `stream` does.
         """
-        texts = [""] * (1 if n is None else n)
-        for number, piece in self._write(prompt, len(texts), **named):
-            texts[number] += piece
+        self._check_fitted()
+        count = 1 if n is None else n
+        pieces = list(generating.write(self, prompt, count, **named))
+        texts = ["".join(piece for number, piece in pieces if number == each) for each in range(count)]
         return texts[0] if n is None else texts
 
     def stream(self, prompt: str = "", **named: Any) -> Iterator[str]:
@@ -207,19 +211,112 @@ class LanguageModel(Estimator):
         temperature, top_k, top_p, min_p, repetition_penalty, repetition_window: see `recurra.decoding.Sampling`.
         stop: strings at which the text ends; they do not show.
         kind: what kind of text to write, one of `kinds_`.
+        topics: words that must appear; each comes by itself, or is put where the network finds it least surprising.
+        pattern: a regular expression that the text matches as a whole (`recurra[grammar]`).
+        schema: a JSON schema that the text follows.
+        recent: share of a cache of recent words in what comes next, 0 … 1 exclusive (Grave et al. 2017).
         seed: the same seed gives the same text, whatever runs beside it; None: the model's.
 
-        Raises UsageError for settings that do not fit, NotFittedError before `fit`.
+        Raises UsageError for settings that do not fit and for topics that max_tokens leaves no room for, InputError
+        where it leaves none for the rest of the pattern or schema, NotFittedError before `fit`.
         """
-        for _, piece in self._write(prompt, 1, **named):
+        self._check_fitted()
+        for _, piece in generating.write(self, prompt, 1, **named):
             yield piece
 
-    def score(self, text: str, *, kind: str | None = None) -> Score:
-        """How surprising a text is, token by token, from its beginning on."""
+    def score(self, text: str, *, kind: str | None = None, recent: float = 0.0) -> Score:
+        """How surprising a text is, token by token, from its beginning on.
+
+        recent: share of a cache of recent words (`stream`), which makes what comes again less surprising.
+
+        Raises UsageError for a kind that the model does not know, and for a cell that a cache cannot be had with.
+        """
         self._check_fitted()
-        tokens = self.tokenizer_.encode(text).astype(np.int64)
+        tokens = np.array(self.encode(text), np.int64)
         with writing.begin(self.engine_, self.start(kind)) as session:
+            if recent:
+                return scored(
+                    cache.read(session, tokens, cache.Recent(recent)), tokens, self.tokenizer_.pieces, text
+                )
             return score(session, tokens, self.tokenizer_.pieces, text)
+
+    def suggest(
+        self, context: str, prefix: str = "", k: int = 3, *, kind: str | None = None
+    ) -> list[tuple[str, float]]:
+        """The k words that most probably come next and begin with `prefix`, with their probabilities.
+
+        The probability is that of the word among all that may follow `context`; fewer than k come where the network
+        knows no more.
+        """
+        self._check_fitted()
+        check_whole("k", k, 1)
+        before = context.rstrip(" ")
+        apart = " " if before and self.tokenizer_.kind != "spaced" and not before[-1].isspace() else ""
+        with writing.begin(self.engine_, [*self.start(kind), *self.encode(before)]) as session:
+            return complete(session, apart + prefix, k, self.tokenizer_.pieces)
+
+    def beam(
+        self, prompt: str = "", *, width: int = 4, n: int = 1, max_tokens: int = 50, kind: str | None = None
+    ) -> list[str]:
+        """The n most probable ways to go on to the end of the text, by beam search; the best first.
+
+        Tokens' log-probabilities are summed and normalized by length (`recurra.decoding.beam_search`).
+        """
+        self._check_fitted()
+        start, tokenizer = [*self.start(kind), *self.encode(prompt)], self.tokenizer_
+        banned = [i for i, piece in enumerate(tokenizer.pieces) if not piece and i != tokenizer.end]
+        with self.engine_.session() as session:
+            if start[:-1]:
+                session.read(np.array(start[:-1], np.int64))
+            step = Stepper([session])
+            try:
+                found = beam_search(
+                    step,
+                    start[-1:],
+                    end=tokenizer.end,
+                    max_length=max_tokens,
+                    width=width,
+                    n_best=n,
+                    banned=banned,
+                )
+            finally:
+                step.close()
+        return [tokenizer.decode(each.tokens) for each in found[0]]
+
+    def adapt(self, texts: Any, *, rate: float = 1e-3, passes: int = 1) -> Self:
+        """Go on learning from a few texts of one's own, window by window (Krause et al. 2018); needs torch.
+
+        Parameters
+        ----------
+        texts: as for `fit`, or one string.
+        rate: how far each window moves the weights, above 0.
+        passes: how often the texts are read.
+
+        `notes_` tells how surprising they were while they were read. Raises UsageError for a model that holds only a
+        packed network.
+        """
+        self._check_fitted()
+        network = self.network_
+        from recurra.language.generation import fitting
+
+        listed = [texts] if isinstance(texts, str) else texts
+        tokens = [
+            t
+            for each in reading.documents_of(listed, None, _silent)
+            for t in [*self.start(), *self.encode(each.text)]
+        ]
+        if len(tokens) < reading.FEWEST:
+            raise InputError("this is too little text to learn from", value=f"{len(tokens)} tokens")
+        told = fitting.adapt(network, tokens, rate=rate, passes=passes)
+        self.weights_ = fitting.arrays_of(network)
+        self.pack(self.packed_.description["about"]["weights"])
+        nats = ", then ".join(f"{each:.3f}" for each in told)
+        self.notes_ = (*self.notes_, f"Adapted to {len(tokens):,} tokens of other text: {nats} nats a token")
+        return self
+
+    def encode(self, text: str) -> list[int]:
+        """The tokens of a text."""
+        return [int(token) for token in self.tokenizer_.encode(text)]
 
     def start(self, kind: str | None = None) -> list[int]:
         """The tokens that stand before a text of a kind; UsageError for a kind that the model does not know."""
@@ -278,51 +375,6 @@ class LanguageModel(Estimator):
                 "a language model needs recurra's extension, which was not built here", hint=hint
             )
         return Engine(self.packed_)
-
-    def _write(
-        self,
-        prompt: str,
-        count: int,
-        *,
-        max_tokens: int = 200,
-        temperature: float = 0.8,
-        top_k: int = 0,
-        top_p: float = 0.95,
-        min_p: float = 0.0,
-        repetition_penalty: float = 1.0,
-        repetition_window: int = 256,
-        stop: Sequence[str] = (),
-        kind: str | None = None,
-        seed: int | None = None,
-    ) -> Iterator[tuple[int, str]]:
-        self._check_fitted()
-        if not isinstance(prompt, str):
-            raise UsageError("a prompt is a text", value=type(prompt).__name__)
-        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_TEXTS:
-            raise UsageError(f"n must be a whole number, 1 to {MOST_TEXTS}", value=count)
-        tokenizer = self.tokenizer_
-        specials = [i for i, piece in enumerate(tokenizer.pieces) if not piece]
-        sampling = Sampling(
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            min_p=min_p,
-            repetition_penalty=repetition_penalty,
-            repetition_window=repetition_window,
-            max_tokens=max_tokens,
-            banned=[token for token in specials if token != tokenizer.end],
-            stop=[tokenizer.end],
-        )
-        start = [*self.start(kind), *tokenizer.encode(prompt).tolist()]
-        with writing.begin(self.engine_, start) as session:
-            yield from writing.run(
-                session,
-                count,
-                sampling=sampling,
-                seed=self.seed if seed is None else seed,
-                pieces=tokenizer.pieces,
-                stop=stop,
-            )
 
     def _recipe(self, size: int, max_seconds: float | None) -> Recipe:
         steps = int(np.clip(EPOCHS * size / (self.batch_size * self.window), *STEPS))

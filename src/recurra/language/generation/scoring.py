@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recurra.streaming.run import Session
 
-__all__ = ["Score", "log_softmax", "score"]
+__all__ = ["Score", "log_softmax", "score", "scored"]
 
 AT_ONCE = 256  # tokens: a bound on memory
 
@@ -84,5 +84,10 @@ def score(session: Session, tokens: NDArray[np.int64], pieces: Sequence[bytes], 
         known = np.concatenate([before[None], after[:-1]])
         nats[start : start + len(part)] = -known[np.arange(len(part)), part]
         before = after[-1]
+    return scored(nats, tokens, pieces, text)
+
+
+def scored(nats: NDArray[np.float64], tokens: NDArray[np.int64], pieces: Sequence[bytes], text: str) -> Score:
+    """The score of a text from its tokens' surprises."""
     shown = [pieces[token].decode(errors="replace") for token in tokens]
     return Score(shown, nats, len(text.encode()), len(text.split()))

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recurra.decoding import Sampling, StopStrings, Utf8
+from recurra.language.generation.rules import Rule
 from recurra.streaming.run import Engine, Session
 
-__all__ = ["Rule", "begin", "mixed", "run"]
-
-
-class Rule(Protocol):
-    """What tokens may come next in one text."""
-
-    def mask(self) -> NDArray[np.uint8] | None:
-        """Bits of the tokens that may come, the first byte's lowest one for token 0; None: all."""
-
-    def took(self, token: int) -> None:
-        """Take note of the token that came."""
+__all__ = ["Shown", "begin", "mixed", "run"]
 
 
 def mixed(seed: int, number: int) -> int:
@@ -36,26 +25,25 @@ def begin(engine: Engine, start: Sequence[int], seed: int = 0) -> Session:
     return session
 
 
-class _Text:
-    """One text on its way: bytes become characters, and end at a stop string."""
+class Shown:
+    """A text on its way: tokens become characters, and end at a stop string."""
 
-    def __init__(
-        self, session: Session, pieces: Sequence[bytes], stop: Sequence[str], rule: Rule | None
-    ) -> None:
-        self.session, self.pieces, self.rule = session, pieces, rule
-        self.utf8, self.stops = Utf8(), StopStrings(stop)
+    def __init__(self, pieces: Sequence[bytes], stop: Sequence[str] = ()) -> None:
+        self._pieces, self._utf8, self._stops = pieces, Utf8(), StopStrings(stop)
         self.over = False
 
-    def take(self, token: int | None) -> str:
-        """What can be shown after this token, None: there is none any more."""
-        if token is None:
-            self.over = True
-            return self.stops.push(self.utf8.flush()) + self.stops.flush()
-        if self.rule is not None:
-            self.rule.took(token)
-        shown = self.stops.push(self.utf8.push(self.pieces[token]))
-        self.over = self.stops.stopped
+    def take(self, token: int) -> str:
+        """What can be shown after this token."""
+        shown = self._stops.push(self._utf8.push(self._pieces[token]))
+        self.over = self._stops.stopped
         return shown
+
+    def end(self) -> str:
+        """What was held back; there are no tokens any more."""
+        if self.over:
+            return ""
+        self.over = True
+        return self._stops.push(self._utf8.flush()) + self._stops.flush()
 
 
 def run(
@@ -66,35 +54,35 @@ def run(
     seed: int,
     pieces: Sequence[bytes],
     stop: Sequence[str] = (),
-    rules: Sequence[Rule] | None = None,
+    rules: Sequence[Rule] = (),
 ) -> Iterator[tuple[int, str]]:
     """Go on from `start` with `count` texts at once: their numbers and what comes of each, piece by piece.
 
-    Each has draws of its own from `seed`; what one says depends on nothing beside it. `rules` has one for each.
+    Each has draws of its own from `seed`; what one says depends on nothing beside it. `rules`: one for each, or none.
     """
-    texts = []
-    for number in range(count):
-        session = start.fork(seed=mixed(seed, number))
-        session.sample_with(sampling)
-        texts.append(_Text(session, pieces, stop, None if rules is None else rules[number]))
+    sessions = [start.fork(seed=mixed(seed, number)) for number in range(count)]
+    texts = [Shown(pieces, stop) for _ in sessions]
     try:
-        living = dict(enumerate(texts))
+        for session in sessions:
+            session.sample_with(sampling)
+        living = list(range(count))
         while living:
-            for text in living.values():
-                if text.rule is not None:
-                    text.session.allow(text.rule.mask())
-            tokens = start.engine.advance([text.session for text in living.values()])
-            for (number, text), token in zip(list(living.items()), tokens, strict=True):
-                shown = text.take(token)
+            for number in living if rules else ():
+                sessions[number].allow(rules[number].mask())
+            for number, token in zip(
+                living, start.engine.advance([sessions[each] for each in living]), strict=True
+            ):
+                if token is None:
+                    shown = texts[number].end()
+                else:
+                    if rules:
+                        rules[number].took(token)
+                    shown = texts[number].take(token)
                 if shown:
                     yield number, shown
-                if text.over:
-                    del living[number]
+            living = [number for number in living if not texts[number].over]
+        for rule in rules:
+            rule.check()
     finally:
-        for text in texts:
-            text.session.close()
-
-
-def bits(allowed: NDArray[Any]) -> NDArray[np.uint8]:
-    """Booleans (V,) as a mask."""
-    return np.packbits(allowed, bitorder="little")
+        for session in sessions:
+            session.close()
