@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recurra.errors import ModelError, UsageError
-from recurra.text import CopyIndex, Document, Texts
+from recurra.text.copies import CopyIndex
+from recurra.text.documents import Document, Texts
 
 SEA = (
     "The sea was calm that day, and the sailors sang. No one had seen the captain since the morning, when he "

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from recurra.errors import InputError, UsageError
-from recurra.text import Corpus, Files, Texts, Tokenizer
+from recurra.text.corpus import Corpus
+from recurra.text.documents import Files, Texts
+from recurra.text.tokenizer import Tokenizer
 
 TEXTS = [f"Text number {number}: " + "the sea " * number for number in range(40)]
 KINDS = ["odd" if number % 2 else "even" for number in range(40)]

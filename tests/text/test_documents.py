@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recurra.errors import InputError, UsageError
-from recurra.text import Document, Files, Texts, reading
+from recurra.text import reading
+from recurra.text.documents import Document, Files, Texts
 
 
 def read(*paths: str | Path, **settings: object) -> list[Document]:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recurra.errors import InputError, ModelError, UsageError
-from recurra.text import Tokenizer
 from recurra.text.splitting import PATTERNS, SIGHT, split
+from recurra.text.tokenizer import Tokenizer
 
 TEXT = [
     "The sea was calm that day; the sailors weren't.\n\nIt's 12:30 — “let's go”, said the captain’s mate.\n",

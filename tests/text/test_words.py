@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recurra.text import spans, words
+from recurra.text.words import spans, words
 
 
 @pytest.mark.parametrize(

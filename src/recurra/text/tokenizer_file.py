@@ -24,17 +24,19 @@ def _characters() -> str:
 
 
 CHARACTER: Final = _characters()
-_BYTE: Final = {character: byte for byte, character in enumerate(CHARACTER)}
+# By str.translate; bytes that are not written as themselves become what no Latin-1 text has.
+_SHOWN: Final = {byte: character for byte, character in enumerate(CHARACTER) if ord(character) != byte}
+_UNSHOWN: Final = dict.fromkeys(_SHOWN, "\uffff") | {ord(text): chr(byte) for byte, text in _SHOWN.items()}
 
 
 def shown(piece: bytes) -> str:
     """Bytes as the file writes them."""
-    return "".join(map(CHARACTER.__getitem__, piece))
+    return piece.decode("latin-1").translate(_SHOWN)
 
 
 def unshown(text: str) -> bytes:
-    """The bytes that `shown` wrote; KeyError for any other text."""
-    return bytes(map(_BYTE.__getitem__, text))
+    """The bytes that `shown` wrote; UnicodeEncodeError for any other text."""
+    return text.translate(_UNSHOWN).encode("latin-1")
 
 
 def write(
@@ -86,7 +88,7 @@ def read(text: str, patterns: Mapping[str, str]) -> tuple[str, list[str], list[b
     if [vocabulary.pop(name, None) for name in specials] != list(range(len(specials))):
         raise _wrong("its special tokens are not the first ones")
     pieces = _pieces(vocabulary, len(specials))
-    return kind, specials, pieces, _merges(_of(model, "merges", list), specials, pieces)
+    return kind, specials, pieces, _merges(_of(model, "merges", list), vocabulary)
 
 
 _BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
@@ -140,9 +142,11 @@ def _pieces(vocabulary: dict[str, Any], first: int) -> list[bytes]:
     for text, token in vocabulary.items():
         if isinstance(token, bool) or not isinstance(token, int) or not first <= token < first + len(pieces):
             raise _wrong("a token's number is wrong", token)
-        if not 0 < len(text) <= _MOST_PIECE or not all(character in _BYTE for character in text):
-            raise _wrong("a token is empty, too long, or not written in bytes", text[:80])
-        pieces[token - first] = unshown(text)
+        try:
+            pieces[token - first] = unshown(text if 0 < len(text) <= _MOST_PIECE else "\uffff")
+        except UnicodeEncodeError as error:
+            what = "a token is empty, too long, or not written in bytes"
+            raise _wrong(what, text[:80]) from error
     if not all(pieces):
         raise _wrong("two tokens have the same number")
     if lacking := {bytes([byte]) for byte in range(256)}.difference(pieces):
@@ -150,14 +154,13 @@ def _pieces(vocabulary: dict[str, Any], first: int) -> list[bytes]:
     return pieces
 
 
-def _merges(merges: list[Any], specials: list[str], pieces: list[bytes]) -> list[tuple[int, int]]:
-    ids = {piece: len(specials) + token for token, piece in enumerate(pieces)}
+def _merges(merges: list[Any], vocabulary: dict[str, int]) -> list[tuple[int, int]]:
     pairs = []
     for merge in merges:
         try:
-            left, right = map(unshown, merge)
-            pairs.append((ids[left], ids[right]))
-            _ = ids[left + right]
+            left, right = merge
+            pairs.append((vocabulary[left], vocabulary[right]))
+            _ = vocabulary[left + right]
         except (KeyError, TypeError, ValueError) as error:
             raise _wrong("a merge is not of two tokens that make a third", str(merge)[:80]) from error
     if len(set(pairs)) < len(pairs):
