@@ -158,7 +158,7 @@ def test_a_file_in_parts_is_whole(text: str, size: int, tmp_path_factory: pytest
         patch.setattr("recurra.sources.packed.CHUNK", size)
         got = list(reading.blocks(file, "utf-8"))
     assert "".join(got) == text.replace("\r\n", "\n").replace("\r", "\n")
-    assert all(len(block.encode()) <= 12 + 2 * size for block in got)
+    assert all(len(block.encode()) <= 16 + 2 * size for block in got)
 
 
 def test_one_giant_line_becomes_parts_of_one_document(
@@ -173,6 +173,24 @@ def test_one_giant_line_becomes_parts_of_one_document(
     assert [part.more for part in parts] == [True] * (len(parts) - 1) + [False]
     assert "".join(part.text for part in parts) == text
     assert all(part.text.startswith(" ") for part in parts[1:])
+
+
+def test_a_blank_part_still_ends_its_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recurra.sources.packed.CHUNK", 4)
+    (tmp_path / "a.txt").write_text("abc\n   \n")
+    (tmp_path / "b.txt").write_text("new")
+    assert [(part.text, part.more) for part in read(tmp_path)] == [
+        ("abc\n", True), ("   \n", False), ("new", False),
+    ]  # fmt: skip
+
+
+def test_what_json_can_hold_and_text_cannot_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(
+        '{"text": "half \\ud83d\\r\\nwhole \\ud83d\\ude00", "kind": "\\ud83d"}\n"\\udc00"'
+    )
+    (first, second) = read(tmp_path / "a.jsonl", kind="kind")
+    assert (first.text, first.kind) == ("half \ufffd\nwhole 😀", "\ufffd")
+    assert second.text == "\ufffd"
 
 
 def test_the_fingerprint_changes_with_the_files(tmp_path: Path) -> None:

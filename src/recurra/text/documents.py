@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ PLAIN = (".txt", ".text", ".md", ".markdown")
 LINES = (".jsonl", ".ndjson")
 TABLES = (".csv", ".tsv")
 COLUMNS = ("text", "content", "body", "turns", "messages")  # where text is looked for, unless told
+_HALVES = re.compile("[\ud800-\udfff]")
 UNPACKED = 4  # how much text grows when it is unpacked, at a guess
 
 
@@ -31,7 +33,7 @@ class Document:
 
     Attributes
     ----------
-    text: lines end with a newline and no carriage return; never blank, unless it is a part.
+    text: never blank, unless it is a part; out of a file, with newlines only between lines.
     kind: its label; None where it has none.
     where: its file, and row in it; or its number in a list.
     more: whether the next document goes on where this one ends, since the file is too large to be read at once.
@@ -159,14 +161,15 @@ class Files:
     def __iter__(self) -> Iterator[Document]:
         say, self._say = self._say, None  # another time there is nothing new to tell
         left_out = Counter(self._left_out)
-        self.done, before, count = 0, 0, 0
+        self.done, before, count, more = 0, 0, 0, False
         for file in self._files:
             for document in self._read(file, say):
-                if document.more or (not document.text.isspace() and document.text):
+                if more or document.more or (document.text and not document.text.isspace()):
                     count += 1
                     yield document
                 else:
                     left_out["blank"] += 1
+                more = document.more
             before += file.size
             self.done = before
         if say is not None and left_out:
@@ -220,7 +223,7 @@ class Files:
 
     def _of_row(self, file: _File, row: int, value: Any) -> tuple[str, str | None]:
         if isinstance(value, str) and file.column is None:
-            return value, file.kind
+            return _clean(value), file.kind
         if not isinstance(value, dict):
             raise InputError("the line is no JSON object", file=file.path, row=row, value=str(value)[:80])
         columns = COLUMNS if file.column is None else (file.column,)
@@ -230,15 +233,16 @@ class Files:
             hint = f"It has: {', '.join(list(value)[:10])}. Name the text's after the path: {file.path.name}:NAME."
             raise InputError(what, file=file.path, row=row, column=file.column, hint=hint)
         text = _joined(value[column])
+        text = text if text is None else _clean(text)
         if text is None:
-            found = str(value[column])[:80]
+            found = ascii(value[column])[:80]
             raise InputError("this is no text", file=file.path, row=row, column=column, value=found)
         kind = value.get(self._kind) if self._kind is not None else None
         if isinstance(kind, list | dict):
             raise InputError(
                 "this is no kind", file=file.path, row=row, column=self._kind, value=str(kind)[:80]
             )
-        return text, file.kind if kind in (None, "") else str(kind)
+        return text, file.kind if kind in (None, "") else _clean(str(kind))
 
 
 def _with_column(path: str) -> tuple[Path, str | None]:
@@ -262,6 +266,12 @@ def _parts(file: _File, texts: Iterator[str]) -> Iterator[Document]:
         yield Document(text, file.kind, str(file.path), more=True)
         text = following
     yield Document(text, file.kind, str(file.path))
+
+
+def _clean(text: str) -> str:
+    """A text out of JSON, whose escapes allow what no file of text has: halves of surrogate pairs become U+FFFD."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    return text if text.isascii() else _HALVES.sub("\ufffd", text)
 
 
 def _joined(value: Any) -> str | None:

@@ -91,6 +91,8 @@ class Tokenizer:
         """
         specials, more = special_names([*self.specials[1:], *names]), len(names)
         pieces = self.pieces[len(self.specials) :]
+        if taken := set(map(tokenizer_file.shown, pieces)).intersection(names):
+            raise UsageError("a special token has the name of a word in the vocabulary", value=min(taken))
         return Tokenizer(self.kind, specials, pieces, [(a + more, b + more) for a, b in self.merges])
 
     def encode(self, text: str) -> NDArray[np.int32]:
