@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -99,16 +100,20 @@ def write(
             "seed": seed,
         }
         if n == 1 and not as_json:
+            text = ""
             print(prompt, end="", flush=True)
             for piece in writer.stream(prompt, **settings):
                 print(piece, end="", flush=True)
+                text += piece
             print()
+            _copies(writer, prompt, text, console)
             return
         texts = writer.generate(prompt, n=n, **settings)
         if not as_json:
             for number, text in enumerate(texts, start=1):
                 print(f"— {number} —\n{prompt}{text}\n")
-        console.result({"prompt": prompt, "seed": seed, "texts": texts})
+        copies = [_copies(writer, prompt, text, console) for text in texts]
+        console.result({"prompt": prompt, "seed": seed, "texts": texts, "copies": copies})
 
 
 def train_language(
@@ -189,6 +194,20 @@ def _model(folder: Path | None) -> LanguageModel:
             hint="Train one with: recurra train language my_texts/ --out my-voice, and give it with --model.",
         )
     return LanguageModel.load(SHIPPED if folder is None else folder)
+
+
+def _copies(model: LanguageModel, prompt: str, text: str, console: Console) -> list[dict[str, object]]:
+    """What of a text repeats what the model learnt from; a person is told."""
+    whole = prompt + text
+    found = model.copies(whole, behind=len(prompt))
+    for each in found:
+        words = " ".join(whole[each.start : each.stop].split()[:6])
+        console.say(
+            f"· {each.words} words or more repeat {each.where}, character {each.offset:,}: “{words} …”"
+        )
+    return [
+        {**asdict(each), "start": each.start - len(prompt), "stop": each.stop - len(prompt)} for each in found
+    ]
 
 
 def _text_of(file: Path) -> str:

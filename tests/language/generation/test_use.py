@@ -16,7 +16,7 @@ from recurra import LanguageModel
 from recurra.errors import InputError, UsageError
 from recurra.language.generation.recent import Recent
 
-TALE = "The old ship went out to sea. The captain saw the storm and was calm. "
+TALE = "The old ship went out to sea. The captain saw the storm and was calm. The sea was dark and cold. "
 POST = "Buy our lamps today! A lamp for every room, a light for every night. "
 
 
@@ -126,6 +126,19 @@ def test_a_cache_is_the_papers(count: int, share: float, words: int, seed: int) 
             weights[token] += np.exp(0.5 * float(each @ state))
         expected = (1 - share) * expected + share * weights / weights.sum()
     np.testing.assert_allclose(np.exp(recent.mixed(log, state)), expected, rtol=1e-4)
+
+
+def test_what_repeats_the_texts_is_found_and_where(model: LanguageModel) -> None:
+    text = "Listen: " + (TALE + TALE)[:220] + " And now for something else."
+    (found,) = model.copies(text)
+    assert text[found.start : found.stop].startswith("The old ship")
+    assert found.words >= 31
+    assert found.where == "text 0"
+    assert model.copies(text, behind=len(text)) == []
+    assert (
+        model.copies("Nothing that anybody has ever said to a lamp, or a captain, in a storm at sea. " * 2)
+        == []
+    )
 
 
 def test_a_model_adapts_to_other_text(model: LanguageModel, tmp_path: Path) -> None:

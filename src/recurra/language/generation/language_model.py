@@ -25,6 +25,7 @@ from recurra.language.generation.settings import Architecture
 from recurra.streaming.packed import Packed
 from recurra.streaming.run import Engine
 from recurra.streaming.stepper import Stepper
+from recurra.text.copies import Copy
 from recurra.training.outcome import Outcome
 from recurra.training.recipe import Recipe
 
@@ -57,6 +58,7 @@ class LanguageModel(Estimator):
     steps: how many batches to train on; None: ten times through the text, 300 to 40,000.
     learning_rate, weight_decay, average, clip, patience: see `training.Recipe`.
     held_out: share of the text that is kept to see how well it learns, below 0.9; 0 keeps none.
+    copy_run: how many words in a row, an odd number, count as a copy of the texts (`copies`); 0 keeps no index of them.
     seed: the same seed gives the same model on the same machine.
 
     After `fit`: `tokenizer_`, `kinds_`, `quality_` (nats a token, on held-out text), `outcome_` how training went,
@@ -93,6 +95,7 @@ class LanguageModel(Estimator):
         clip: float = 0.5,
         patience: int | None = 6,
         held_out: float = 0.05,
+        copy_run: int = 31,
         seed: int = 0,
     ) -> None:
         self.cell = cell
@@ -122,6 +125,7 @@ class LanguageModel(Estimator):
         self.clip = clip
         self.patience = patience
         self.held_out = held_out
+        self.copy_run = copy_run
         self.seed = seed
 
     def fit(
@@ -182,7 +186,7 @@ class LanguageModel(Estimator):
         self.outcome_: Outcome = outcome
         self.tokenizer_, self.kinds_, self.notes_ = data.tokenizer, data.kinds, data.notes
         self.weights_, self.packed_, self.quality_ = weights, packed, data.quality(outcome.best_loss)
-        self.parameters_ = fitting.parameters(network)
+        self.parameters_, self.copies_ = fitting.parameters(network), data.copies
         return self
 
     @overload
@@ -239,6 +243,17 @@ class LanguageModel(Estimator):
                     cache.read(session, tokens, cache.Recent(recent)), tokens, self.tokenizer_.pieces, text
                 )
             return score(session, tokens, self.tokenizer_.pieces, text)
+
+    def copies(self, text: str, *, behind: int = 0) -> list[Copy]:
+        """Where a text repeats the texts that the model learnt from, over `copy_run` words or more.
+
+        Every such run is found, whatever its capitals and punctuation; some shorter ones are, too
+        (`recurra.text.copies`). None are where the model keeps no index. `behind` leaves out those that end before
+        this many characters, such as a prompt's.
+        """
+        self._check_fitted()
+        found = [] if self.copies_ is None else self.copies_.find(text)
+        return [each for each in found if each.stop > behind]
 
     def suggest(
         self, context: str, prefix: str = "", k: int = 3, *, kind: str | None = None

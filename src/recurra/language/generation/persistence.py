@@ -13,6 +13,7 @@ from recurra import __version__
 from recurra.errors import ModelError
 from recurra.language.generation import settings
 from recurra.streaming.packed import Packed
+from recurra.text.copies import CopyIndex
 from recurra.text.tokenizer import Tokenizer
 from recurra.training.outcome import Outcome, Reason
 
@@ -45,8 +46,12 @@ def state(model: LanguageModel) -> tuple[dict[str, Any], dict[str, np.ndarray[An
         "quality": model.quality_,
         "parameters": model.parameters_,
         "outcome": asdict(model.outcome_),
+        "copy_run": None if model.copies_ is None else model.copies_.run,
     }
-    return fitted, dict(model.weights_), card(model)
+    weights = {f"network.{name}": array for name, array in model.weights_.items()}
+    if model.copies_ is not None:
+        weights |= {f"copies.{name}": array for name, array in model.copies_.to_arrays().items()}
+    return fitted, weights, card(model)
 
 
 def restore(model: LanguageModel, fitted: Mapping[str, Any], weights: Weights) -> None:
@@ -57,9 +62,11 @@ def restore(model: LanguageModel, fitted: Mapping[str, Any], weights: Weights) -
     if [each[1:] for each in known["inputs"]] != [[size, None]] or known["outputs"][0][1] != [1, size]:
         found = f"the network's {known['inputs']}, the tokenizer's {size}"
         raise ModelError("the packed network and the tokenizer do not fit together", value=found, hint=_AGAIN)
-    model.weights_ = dict(weights)
-    if weights and known["about"].get("of") != digest_of(weights):
+    model.weights_ = _named(weights, "network.")
+    if model.weights_ and known["about"].get("of") != digest_of(model.weights_):
         raise ModelError("network.packed was packed from other weights", hint="Pack the model again.")
+    run = fitted["copy_run"]
+    model.copies_ = None if run is None else CopyIndex.from_arrays(run, _named(weights, "copies."))
     kinds = fitted["kinds"]
     if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
         raise ModelError("the kinds of texts must be a list of texts", value=kinds)
@@ -71,6 +78,11 @@ def restore(model: LanguageModel, fitted: Mapping[str, Any], weights: Weights) -
     model.quality_ = None if quality is None else {str(k): float(v) for k, v in quality.items()}
     model.parameters_ = int(fitted["parameters"])
     model.outcome_ = _outcome(fitted["outcome"])
+
+
+def _named(weights: Weights, start: str) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays whose names begin so, without that beginning."""
+    return {name.removeprefix(start): each for name, each in weights.items() if name.startswith(start)}
 
 
 def unpacked(programs: Mapping[str, Packed]) -> Packed:

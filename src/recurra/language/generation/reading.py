@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from recurra.errors import InputError, UsageError
 from recurra.language.generation.data import Line, Pieces
 from recurra.language.generation.settings import SIZES, kind_token
+from recurra.text.copies import CopyIndex
 from recurra.text.corpus import Corpus, Part
 from recurra.text.documents import Documents, Files, Texts
 from recurra.text.tokenizer import Tokenizer
@@ -40,6 +41,7 @@ class Data:
     learned, held: what it learns from, and what it is tested on.
     digest: which data these are.
     notes: what was decided.
+    copies: finds what repeats the texts; None where that is not wanted.
     """
 
     tokenizer: Tokenizer
@@ -48,6 +50,7 @@ class Data:
     held: Pieces
     digest: str
     notes: tuple[str, ...]
+    copies: CopyIndex | None
 
     def opening(self, count: int) -> list[int]:
         """The first tokens of the held-out text, or of what is learned, behind what stands before them."""
@@ -125,7 +128,9 @@ def read(
     if known:
         notes.append(f"Kinds of text: {', '.join(known)}")
     none = np.zeros(0, np.int64)
-    return Data(tokenizer, known, pieces, pieces.part(none) if held is None else held, digest, tuple(notes))
+    copies = CopyIndex.build(documents, model.copy_run) if model.copy_run else None
+    held = pieces.part(none) if held is None else held
+    return Data(tokenizer, known, pieces, held, digest, tuple(notes), copies)
 
 
 def documents_of(texts: Any, kinds: Any, say: Callable[[str], None]) -> Documents:

@@ -98,6 +98,9 @@ def check(model: LanguageModel) -> None:
     for name in AMOUNTS:
         _number(name, getattr(model, name))
     _number("held_out", model.held_out, below=0.9)
+    run = model.copy_run
+    if isinstance(run, bool) or not isinstance(run, Integral) or (run and not (3 <= run <= 1001 and run % 2)):
+        raise UsageError("copy_run must be 0 or an odd number, 3 to 1001", value=run)
     for cutoff in model.cutoffs or ():
         _whole("every cutoff", cutoff, 2**20)
     if model.cutoffs and model.tied:
