@@ -85,7 +85,7 @@ class Tagger(Estimator):
         *,
         cell: str = "lstm",
         word_size: int = 100,
-        character_size: int = 100,
+        character_size: int = 64,
         hidden_size: int = 128,
         layers: int = 1,
         dropout: float = 0.4,

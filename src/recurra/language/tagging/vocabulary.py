@@ -17,7 +17,7 @@ __all__ = ["UNKNOWN", "Vocabulary", "folded"]
 UNKNOWN = 0  # the number of every word that training did not see often enough
 LEAST = 2  # times that a word comes in the training data, to have a vector of its own
 MOST_WORDS = 50_000
-MOST_GRAMS = 50_000
+MOST_GRAMS = 20_000
 
 
 def folded(word: str) -> str:
