@@ -31,15 +31,17 @@ def trained(run: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, d
     torch.set_num_threads(1)
     answer = run(
         "train", "tagger", folder / "train.conllu", "--out", folder / "model",
-        "--hidden-size", 8, "--steps", 40, "--json",
+        "--hidden-size", 8, "--steps", 40, "--report", folder / "report.html", "--json",
     )  # fmt: skip
     torch.set_num_threads(threads)
     assert answer.code == 0
     return folder, answer.document
 
 
-def test_training_says_how_good_it_is(trained: tuple[Path, dict[str, Any]]) -> None:
-    _, document = trained
+def test_training_says_how_good_it_is_and_writes_a_report(trained: tuple[Path, dict[str, Any]]) -> None:
+    folder, document = trained
+    assert document["files"] == [str(folder / "report.html")]
+    assert "<svg" in (folder / "report.html").read_text(encoding="utf-8")
     assert document["held_out"]["accuracy"] == 1.0
     assert document["held_out"]["words"] > 0
     assert document["interrupted"] is False
@@ -86,6 +88,7 @@ def test_what_does_not_fit_is_told(run: Any, trained: tuple[Path, dict[str, Any]
             2,
             "either a text or",
         ),
+        (["tag", "la", "--report", tmp_path / "r.html", "--model", folder / "model"], 2, "Add --score"),
         (["tag", "la", "--score", "--model", folder / "model"], 2, "Add --file"),
         (["tag", "la", "--model", folder / "model", "--out", tmp_path / "out.pdf"], 2, "cannot be written"),
         (["train", "tagger", tmp_path / "no.conllu", "--out", tmp_path / "m"], 1, "no such file"),

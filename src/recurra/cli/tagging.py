@@ -58,6 +58,10 @@ def tag(
     score: Annotated[
         bool, typer.Option("--score", help="Compare with the tags in the file, and print no tags.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="With --score: an HTML page with pictures to write.", show_default="none"),
+    ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Say which words speak for each word's tag.")
     ] = False,
@@ -75,9 +79,15 @@ def tag(
             raise UsageError("give either a text or a file", hint="Leave one of the two out.")
         if score and file is None:
             raise UsageError("--score compares with the tags of a file", hint="Add --file.")
+        if report is not None and not score:
+            raise UsageError("--report tells how good tags are", hint="Add --score and --file.")
         tagger = Tagger.load(model)
-        if score:
-            _score(console, tagger, file, column, encoding)
+        if score and file is not None:
+            from recurra.language.tagging.data import read_corpus
+
+            corpus = read_corpus(file, column=column, encoding=encoding)
+            scores, files = _scored(console, tagger, (corpus.tokens, corpus.tags), file.name, report)
+            console.result({"file": str(file), **scores.as_dict(), "files": files})
             return
         if file is not None:
             from recurra.language.tagging.data import read_corpus
@@ -114,6 +124,10 @@ def train_tagger(
         ),
     ] = None,
     encoding: o.Encoding = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="An HTML page with pictures on the held-out sentences.", show_default="none"),
+    ] = None,
     cell: o.Cell = "lstm",
     hidden_size: Annotated[
         int, typer.Option(min=1, help="Units of a layer in each direction.", rich_help_panel=TRAINING)
@@ -151,35 +165,34 @@ def train_tagger(
         if interrupted:
             console.note(f"Training was interrupted after {outcome.steps} steps; this is the best so far.")
         tagger.save(out)
-        scores = None
+        scores: Scores | None = None
+        files: list[str] = []
         if tagger.held_out_[0]:
-            scores = tagger.evaluate(*tagger.held_out_)
-            _scores(console, scores, "Held-out sentences")
+            scores, files = _scored(console, tagger, tagger.held_out_, "Held-out sentences", report)
+        elif report is not None:
+            console.note("There are too few sentences to hold some out: there is no report.")
         console.say(f"Wrote {out}")
         document: dict[str, Any] = {"model": str(out), "steps": outcome.steps, "seconds": outcome.seconds}
-        document |= {"held_out": scores and scores.as_dict(), "interrupted": interrupted}
+        document |= {"held_out": scores and scores.as_dict(), "files": files, "interrupted": interrupted}
         console.result(document)
         if interrupted:
             raise typer.Exit(INTERRUPTED)
 
 
-def _score(
+def _scored(
     console: Console,
     tagger: Tagger,
-    file: Path | None,
-    column: str | None,
-    encoding: str | None,
-) -> None:
-    from recurra.language.tagging.data import read_corpus
+    sentences: tuple[Sequence[Sequence[str]], Sequence[Sequence[str]]],
+    title: str,
+    report: Path | None,
+) -> tuple[Scores, list[str]]:
+    """Say how good a tagger is, on a page too if there is to be one: the scores, and the files that were written."""
+    if report is None:
+        scores = tagger.evaluate(*sentences)
+    else:
+        from recurra.language.tagging.report import write_report
 
-    assert file is not None
-    corpus = read_corpus(file, column=column, encoding=encoding)
-    scores = tagger.evaluate(corpus.tokens, corpus.tags)
-    _scores(console, scores, file.name)
-    console.result({"file": str(file), **scores.as_dict()})
-
-
-def _scores(console: Console, scores: Scores, title: str) -> None:
+        scores = write_report(report, tagger, *sentences)
     told = f"{title}: {scores.accuracy:.2%} of {scores.words:,} words have the right tag"
     if scores.unknown:
         told += f", {scores.unknown_right / scores.unknown:.2%} of {scores.unknown:,} that the model does not know"
@@ -192,6 +205,10 @@ def _scores(console: Console, scores: Scores, title: str) -> None:
             for each in rows[:ROWS]
         ],
     )
+    if report is None:
+        return scores, []
+    console.say(f"Wrote {report}")
+    return scores, [str(report)]
 
 
 def _show(console: Console, answers: Sequence[dict[str, Any]]) -> None:

@@ -74,7 +74,9 @@ def write_report(path: str | os.PathLike[str], model: Tagger, tokens: Sentences,
     scores = model.evaluate(tokens, tags)
     numbers = {tag: number for number, tag in enumerate(model.classes_)}
     words = []
-    for sentence, rows in enumerate(zip(tags, model.predict(tokens), model.predict_proba(tokens), strict=True)):
+    for sentence, rows in enumerate(
+        zip(tags, model.predict(tokens), model.predict_proba(tokens), strict=True)
+    ):
         for place, (tag, answer, chances) in enumerate(zip(*rows, strict=True)):
             words.append(_Word(sentence, place, tag, answer, float(chances[numbers[answer]])))
     answers = _Answers(model, tokens, scores, words)
@@ -102,7 +104,9 @@ def _lead(answers: _Answers) -> Html:
         note = f"of {scores.unknown:,} words that training saw never or once"
         tiles.append(Fact("Right for unknown words", f"{scores.unknown_right / scores.unknown:.1%}", note))
     whole = scores.whole / max(scores.sentences, 1)
-    tiles.append(Fact("Sentences without an error", percent(whole), f"{scores.whole:,} of {scores.sentences:,}"))
+    tiles.append(
+        Fact("Sentences without an error", percent(whole), f"{scores.whole:,} of {scores.sentences:,}")
+    )
     common = max(scores.tags, key=lambda each: each.there)
     note = f"what an answer without reading, {common.name}, would reach"
     tiles.append(Fact("Always the most frequent tag", percent(common.there / max(scores.words, 1)), note))
@@ -115,7 +119,13 @@ def _tags(scores: Scores) -> Html:
         if rows:
             columns = [what, "there", "right of those said", "found of those there", "F1"]
             cells = [
-                [each.name, f"{each.there:,}", f"{each.precision:.1%}", f"{each.recall:.1%}", f"{each.f1:.1%}"]
+                [
+                    each.name,
+                    f"{each.there:,}",
+                    f"{each.precision:.1%}",
+                    f"{each.recall:.1%}",
+                    f"{each.f1:.1%}",
+                ]
                 for each in rows
             ]
             blocks.append(table(columns, cells))
@@ -174,10 +184,12 @@ def _errors(answers: _Answers) -> Html:
         because = "–"
         if number < EXPLAINED and len(sentence) <= LONGEST_EXPLAINED:
             because = _because(sentence, answers.model.explain(sentence)[word.place])
-        rows.append([_around(sentence, word.place), word.tag, word.answer, percent(word.probability), because])
+        rows.append(
+            [_around(sentence, word.place), word.tag, word.answer, percent(word.probability), because]
+        )
     intro = (
-        "Wrong tags, those given with most confidence first. Look at them: some are the network's errors, some are wrong "
-        "tags in the data. The last column names the words without which the probability falls most."
+        "Wrong tags, those given with most confidence first. Look at them: some are the network's errors, some are "
+        "wrong tags in the data. The last column names the words without which the probability falls most."
     )
     return join([paragraph(intro), table(["word", "true tag", "said", "with", "because of"], rows)])
 
@@ -198,9 +210,15 @@ def _model(model: Tagger) -> Html:
     outcome = model.outcome_
     numbers = sum(array.size for array in model.weights_.values())
     told = [
-        ("network", f"{model.layers} × bidirectional {model.cell.upper()}({model.hidden_size}), linear-chain CRF"),
+        (
+            "network",
+            f"{model.layers} × bidirectional {model.cell.upper()}({model.hidden_size}), linear-chain CRF",
+        ),
         ("parameters", f"{numbers:,}"),
-        ("known", f"{len(model.vocabulary_.words):,} words, {model.vocabulary_.grams.size:,} pieces of words"),
+        (
+            "known",
+            f"{len(model.vocabulary_.words):,} words, {model.vocabulary_.grams.size:,} pieces of words",
+        ),
         ("training", f"{outcome.steps:,} steps, {outcome.seconds:.0f} s, ended by: {outcome.stopped}"),
         ("seed", model.seed),
     ]

@@ -174,12 +174,20 @@ class Tagger(Estimator):
         return [self._chain.marginals(scores[None])[0] for scores in self._running.scores(tokens)]
 
     def tag(self, text: str) -> list[TaggedWord]:
-        """The words of a text (`recurra.text.words`), their places, tags and probabilities."""
+        """The words of a text, their places, tags and probabilities.
+
+        Words are those of `recurra.text.words`; where training had n't, 's and the like as words, they are cut off.
+        """
         if not isinstance(text, str):
             raise UsageError(
                 "a text was expected", value=type(text).__name__, hint="predict takes lists of words."
             )
-        places = word_spans(text)
+        self._check_fitted()
+        places = []
+        for start, stop in word_spans(text):
+            for part in self.vocabulary_.parts(text[start:stop]):
+                places.append((start, start + len(part)))
+                start += len(part)
         words = [text[start:stop] for start, stop in places]
         (tags,), (chances,) = self.predict([words]), self.predict_proba([words])
         known = {tag: number for number, tag in enumerate(self.classes_)}

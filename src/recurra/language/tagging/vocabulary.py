@@ -17,6 +17,7 @@ __all__ = ["UNKNOWN", "Vocabulary", "folded"]
 UNKNOWN = 0  # the number of every word that training did not see often enough
 LEAST = 2  # times that a word comes in the training data, to have a vector of its own
 MOST_WORDS = 50_000
+_APOSTROPHES = frozenset("'’")
 MOST_GRAMS = 20_000
 
 
@@ -54,6 +55,27 @@ class Vocabulary:
     def numbers(self, words: Iterable[str]) -> NDArray[np.int64]:
         """The numbers of words, UNKNOWN of those that are not known."""
         return np.array([self._numbers.get(folded(word), UNKNOWN) for word in words], np.int64)
+
+    def parts(self, word: str) -> list[str]:
+        """A word in the parts in which training had it: where it knew n't or 's as words, "didn't" is two.
+
+        A word without an apostrophe, or one that is known, is one part.
+        """
+        if not _APOSTROPHES & set(word) or folded(word) in self._numbers:
+            return [word]
+        cuts = [(self._fitness(word[:at], word[at:]), at) for at in range(1, len(word))]
+        fitness, at = max(cuts, default=(0, 0))
+        return [*self.parts(word[:at]), *self.parts(word[at:])] if fitness else [word]
+
+    def _fitness(self, left: str, right: str) -> int:
+        """How well a word is cut here: 2 if both parts are known, 1 if the one that an apostrophe ends or begins is."""
+        known = [
+            folded(part).replace("’", "'") in self._numbers or folded(part) in self._numbers
+            for part in (left, right)
+        ]
+        if all(known):
+            return 2
+        return int((known[1] and right[0] in _APOSTROPHES) or (known[0] and left[-1] in _APOSTROPHES))
 
     def tag_numbers(self, tags: Iterable[str]) -> NDArray[np.int64]:
         """The numbers of tags; KeyError for one that is not known."""
