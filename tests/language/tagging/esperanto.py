@@ -43,7 +43,15 @@ def sentences(count: int, seed: int = 0) -> tuple[list[list[str]], list[list[str
 
 def _word(tag: str, generator: np.random.Generator) -> str:
     fixed = {"DET": "la", "PUNCT": "."}
-    return fixed.get(tag) or str(generator.choice(ROOTS)) + ENDINGS[tag]
+    if tag in fixed:
+        return fixed[tag]
+    root = str(generator.choice(ROOTS)) if generator.random() < 0.5 else _root(generator)
+    return root + ENDINGS[tag]
+
+
+def _root(generator: np.random.Generator) -> str:
+    """A root that is heard for the first time."""
+    return "".join(generator.choice(list(letters)) for letters in ("bdfgklmprstv", "aeiou", "bdfgklmprstv"))
 
 
 def names(count: int, seed: int = 0) -> tuple[list[list[str]], list[list[str]]]:
