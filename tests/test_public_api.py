@@ -58,7 +58,7 @@ NAMES = {
     ],
     "recurra.forecasting": ["Forecaster", "ProductionPlan", "StockPlan", "plan_production"],
     "recurra.language.generation": ["LanguageModel", "Score"],
-    "recurra.language.suggestion": ["Keyboard", "Suggestion"],
+    "recurra.language.suggestion": ["Keyboard", "Personal", "Suggestion"],
     "recurra.language.tagging": ["TaggedWord", "Tagger"],
     "recurra.language.classification": ["Evaluation", "Explanation", "TextClassifier"],
     "recurra.networks": [

@@ -35,6 +35,7 @@ for group, name, verb, short in (
     (app, "forecast", forecasting.forecast, "Forecast sales, and from that what to order now."),
     (app, "backtest", forecasting.backtest, "Say how good forecasts of the past would have been."),
     (app, "suggest", suggesting.suggest, "Suggest the rest of the word and the next words."),
+    (app, "type", suggesting.type_text, "Type a text in the terminal, with completions."),
     (app, "write", writing.write, "Write on from a prompt."),
     (app, "pack", packing.pack, "Pack a trained model, to use it without torch."),
     (app, "bench", machine.bench, "Measure recurra's layers beside torch.nn's here."),

@@ -1,45 +1,104 @@
-"""`recurra suggest`, `recurra train keyboard`."""
+"""`recurra suggest`, `recurra type`, `recurra train keyboard`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recurra.cli import options as o
-from recurra.console import INTERRUPTED
+from recurra.console import INTERRUPTED, Console
 from recurra.errors import UsageError
 
-__all__ = ["suggest", "train_keyboard"]
+if TYPE_CHECKING:
+    from recurra.language.suggestion import Keyboard, Personal
+
+__all__ = ["suggest", "train_keyboard", "type_text"]
 
 SHIPPED = Path(__file__).parents[1] / "pretrained" / "keyboard"
+PERSONAL = "The personal layer"
+ROWS = 20  # of it that are shown in the terminal; --json shows all
 
 Model = Annotated[
     Path | None,
     typer.Option(help="The keyboard's folder.", show_default="the English one that comes with recurra"),
 ]
+Own = Annotated[
+    bool,
+    typer.Option("--personal/--no-personal", help="Use what was learnt from you.", rich_help_panel=PERSONAL),
+]
 
 
 def suggest(
-    text: Annotated[str, typer.Argument(show_default=False, help="The text so far.")],
+    text: Annotated[str, typer.Argument(help="The text so far.", show_default="none")] = "",
     model: Model = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="How many suggestions.")] = 3,
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many suggestions.")] = 3,
+    personal: Own = True,
+    learn: Annotated[
+        bool,
+        typer.Option(
+            "--learn", help="Learn the text, instead of going on with it.", rich_help_panel=PERSONAL
+        ),
+    ] = False,
+    block: Annotated[
+        list[str] | None,
+        typer.Option(help="Never suggest this word; may be given again.", rich_help_panel=PERSONAL),
+    ] = None,
+    show_personal: Annotated[
+        bool, typer.Option("--show-personal", help="Show what was learnt from you.", rich_help_panel=PERSONAL)
+    ] = False,
+    wipe_personal: Annotated[
+        bool,
+        typer.Option("--wipe-personal", help="Forget what was learnt from you.", rich_help_panel=PERSONAL),
+    ] = False,
     as_json: o.Json = False,
 ) -> None:
     """Suggest the rest of the word at the end of a text, or behind a space the next words."""
     with o.verb(as_json) as console:
-        from recurra.language.suggestion import Keyboard
+        if wipe_personal:
+            _wipe(console)
+        elif learn or block or show_personal:
+            _change(console, text if learn else "", block or [], show_personal)
+        else:
+            keyboard = _keyboard(model, personal)
+            found = keyboard.suggest(text, k=k)
+            if not as_json:
+                print(" · ".join(each.text for each in found))
+            console.result({"text": text, "suggestions": [each._asdict() for each in found]})
 
-        found = Keyboard.load(_folder(model)).suggest(text, k=k)
-        if not as_json:
-            print(" · ".join(each.text for each in found))
-        console.result({"text": text, "suggestions": [each._asdict() for each in found]})
+
+def type_text(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A text file to go on with.", show_default="none, the text is printed"),
+    ] = None,
+    model: Model = None,
+    personal: Own = True,
+) -> None:
+    """Type a text with grey completions: Tab takes one, Alt-1 … 3 others; Ctrl-S keeps the text, Ctrl-C drops it."""
+    with o.verb(False) as console:
+        from recurra.cli.editor import edit, read, write
+
+        before = "" if file is None else read(file)
+        keyboard = _keyboard(model, personal)
+        text = edit(keyboard, before, learn=personal)
+        if text is None:
+            console.say("Nothing was kept.")
+            raise typer.Exit(INTERRUPTED)
+        if file is None:
+            print(text)
+        else:
+            write(file, text)
+            console.say(f"Wrote {file}")
 
 
 def train_keyboard(
     paths: Annotated[
-        list[Path], typer.Argument(show_default=False, help="Texts: .txt, .md, .jsonl, packed or not.")
+        list[str],
+        typer.Argument(
+            show_default=False, help="Texts: .txt, .md, .jsonl, .csv:COLUMN, and folders of them."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The model folder to write.")],
     vocabulary: Annotated[
@@ -60,11 +119,13 @@ def train_keyboard(
     with o.verb(as_json) as console:
         from recurra.artifact import check_replaceable
         from recurra.language.suggestion import Keyboard
-        from recurra.language.suggestion.texts import read
+        from recurra.text.documents import Files
 
         check_replaceable(out.resolve())
         keyboard = Keyboard(vocabulary=vocabulary, cell=cell, epochs=epochs, steps=steps, seed=seed)
-        keyboard.fit(read(paths), max_seconds=max_seconds, checkpoint=checkpoint)
+        keyboard.check_arguments()  # before much text is read
+        documents = Files(paths, say=console.note)
+        keyboard.fit((each.text for each in documents), max_seconds=max_seconds, checkpoint=checkpoint)
         keyboard.save(out)
         outcome = keyboard.outcome_
         interrupted = outcome.stopped == "interrupted"
@@ -79,10 +140,55 @@ def train_keyboard(
             raise typer.Exit(INTERRUPTED)
 
 
-def _folder(model: Path | None) -> Path:
+def _keyboard(model: Path | None, personal: bool) -> Keyboard:
+    """The keyboard of a folder, or the one that comes with recurra, with the personal layer."""
+    from recurra.language.suggestion import Keyboard
+
     if model is None and not SHIPPED.is_dir():
         hint = (
             "Train one on your texts: recurra train keyboard TEXTS… --out FOLDER; then give --model FOLDER."
         )
         raise UsageError("this recurra comes without a keyboard", hint=hint)
-    return model or SHIPPED
+    keyboard = Keyboard.load(model or SHIPPED)
+    if personal:
+        keyboard.personal = _personal()
+    return keyboard
+
+
+def _personal() -> Personal:
+    from recurra.language.suggestion.personal import Personal
+
+    return Personal.open()
+
+
+def _change(console: Console, text: str, block: list[str], show: bool) -> None:
+    """Learn a text and block words, and show what is known then."""
+    layer = _personal()
+    if text:
+        layer.learn(text)
+    if block:
+        layer.block(block)
+    rows = layer.rows()
+    console.say(f"{layer.file}: {len(layer.phrases):,} words, {len(layer.blocked):,} blocked")
+    if show:
+        known = [row for row in rows if "blocked" not in row]
+        names = layer.phrases.writings
+        cells = [
+            [" ".join(names.get(word, word) for word in (*row["after"], row["word"])), row["count"]]
+            for row in known
+        ]
+        console.table("What was learnt from you", ["words", "times"], cells[:ROWS])
+        if len(cells) > ROWS:
+            console.say(f"… and {len(cells) - ROWS:,} more; --json shows all.")
+        if layer.blocked:
+            console.say(f"Never suggested: {', '.join(sorted(layer.blocked))}")
+    console.result({"file": str(layer.file), "words": len(layer.phrases), "rows": rows if show else None})
+
+
+def _wipe(console: Console) -> None:
+    from recurra.language.suggestion.personal import Personal, usual_place
+
+    place = usual_place()
+    Personal(place).wipe()
+    console.say(f"Nothing that was learnt from you is left in {place}")
+    console.result({"file": str(place), "words": 0, "rows": None})

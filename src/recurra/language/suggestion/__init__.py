@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from recurra.language.suggestion.keyboard import Keyboard, Suggestion
+from recurra.language.suggestion.personal import Personal
 
-__all__ = ["Keyboard", "Suggestion"]
+__all__ = ["Keyboard", "Personal", "Suggestion"]

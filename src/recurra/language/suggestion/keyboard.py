@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -13,7 +14,9 @@ import numpy as np
 from recurra.errors import ModelError, UsageError
 from recurra.estimator import Estimator
 from recurra.language.suggestion.card import card
-from recurra.language.suggestion.lexicon import Lexicon
+from recurra.language.suggestion.lexicon import Lexicon, folded
+from recurra.language.suggestion.personal import Personal
+from recurra.language.suggestion.phrases import Phrases
 from recurra.language.suggestion.reading import Reader
 from recurra.streaming.packed import Packed
 from recurra.training.outcome import Outcome
@@ -55,6 +58,7 @@ class Keyboard(Estimator):
     batch_size, span: rows of a batch, and steps of each.
     learning_rate: the highest.
     exact, drawn: tokens of the softmax that are counted exactly, and drawn, in training.
+    blocked: words that are never suggested.
     weights: how the network's matrices are kept: "float32", "float16", "int8" or "int4".
     seed: of everything random.
     """
@@ -76,6 +80,7 @@ class Keyboard(Estimator):
         learning_rate: float = 4e-3,
         exact: int = 512,
         drawn: int = 512,
+        blocked: Sequence[str] = (),
         weights: str = "int8",
         seed: int = 0,
     ) -> None:
@@ -93,8 +98,10 @@ class Keyboard(Estimator):
         self.learning_rate = learning_rate
         self.exact = exact
         self.drawn = drawn
+        self.blocked = blocked
         self.weights = weights
         self.seed = seed
+        self._personal: Personal | None = None
 
     def fit(
         self,
@@ -122,7 +129,7 @@ class Keyboard(Estimator):
         packed = fitting.pack_network(network, self.weights)
         self.lexicon_, self.outcome_, self.network_ = corpus.lexicon, outcome, packed
         self.parameters_ = sum(each.numel() for each in network.parameters())
-        self.__dict__.pop("_reader", None)
+        self.__dict__.pop("_reading", None)
         return self
 
     def suggest(self, context: str, prefix: str | None = None, k: int = 3) -> list[Suggestion]:
@@ -137,12 +144,39 @@ class Keyboard(Estimator):
         self._check_fitted()
         if k < 1:
             raise UsageError("k is 1 or more", value=k)
-        reader = self.__dict__.setdefault("_reader", None) or self._open()
-        return [Suggestion(*each) for each in reader.suggest(context, prefix, k)]
+        return [Suggestion(*each) for each in self._reading.suggest(context, prefix, k)]
 
-    def _open(self) -> Reader:
-        self._reader = Reader(self.lexicon_, self.network_)
-        return self._reader
+    @property
+    def personal(self) -> Personal | None:
+        """The personal layer; whoever changes it assigns it again. `save` does not keep it."""
+        return self._personal
+
+    @personal.setter
+    def personal(self, layer: Personal | None) -> None:
+        self._personal = layer
+        if "_reading" in self.__dict__:
+            self._reading.take(*self._own())
+
+    def learn(self, text: str) -> None:
+        """Learn a text that was typed, at once: its words and phrases go into the personal layer, which is kept.
+
+        Without a personal layer it is kept in memory only. Raises OSError where its file cannot be written.
+        """
+        layer = Personal() if self._personal is None else self._personal
+        layer.learn(text)
+        self.personal = layer
+
+    def _own(self) -> tuple[Phrases[str] | None, set[str]]:
+        blocked = {folded(word) for word in self.blocked}
+        return (
+            (None, blocked)
+            if self._personal is None
+            else (self._personal.phrases, blocked | self._personal.blocked)
+        )
+
+    @cached_property
+    def _reading(self) -> Reader:
+        return Reader(self.lexicon_, self.network_, *self._own())
 
     def check_arguments(self) -> None:
         """Raise UsageError where an argument is out of its range."""
@@ -152,6 +186,8 @@ class Keyboard(Estimator):
                 raise UsageError(f"{name} must be a whole number, 1 to {most:,}", value=value)
         if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise UsageError("dropout must be a number, 0 or more and below 1", value=self.dropout)
+        if isinstance(self.blocked, str) or not all(isinstance(each, str) for each in self.blocked):
+            raise UsageError("blocked must be a list of words", value=self.blocked)
         if not isinstance(self.epochs, int | float) or not self.epochs > 0:
             raise UsageError("epochs must be a number above 0", value=self.epochs)
 

@@ -98,6 +98,16 @@ class Lexicon:
         """The places of the words that begin with a folded prefix."""
         return slice(bisect_left(self.keys, prefix), bisect_left(self.keys, prefix + BEYOND))
 
+    def without_apostrophe(self, prefix: str) -> NDArray[np.int64]:
+        """The places of the words that begin with a folded prefix if their apostrophes are left out: don't for dont."""
+        keys, places = self._plain
+        return places[bisect_left(keys, prefix) : bisect_left(keys, prefix + BEYOND)]
+
+    @cached_property
+    def _plain(self) -> tuple[list[str], NDArray[np.int64]]:
+        found = sorted((key.replace("'", ""), n) for n, key in enumerate(self.keys) if "'" in key)
+        return [key for key, _ in found], np.array([n for _, n in found], np.int64)
+
     def token(self, piece: str) -> int:
         """The network's number of a piece of text."""
         if piece == "\n":

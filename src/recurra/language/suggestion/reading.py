@@ -9,7 +9,7 @@ Legend: L words of the lexicon.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +19,25 @@ from recurra.language.suggestion.phrases import LONGEST, Phrases
 from recurra.language.suggestion.writing import Habits, written
 from recurra.streaming.packed import Packed
 from recurra.streaming.run import Engine
-from recurra.text.words import DIGIT, LETTER
+from recurra.text.words import BLANK, BREAK, DIGIT, LETTER, spans
 
 __all__ = ["Reader", "split"]
 
 Floats = NDArray[np.float32]
 
-# How much what was counted is believed: behind n words that stood in the same place, n / (n + DOUBT).
+# How much what was counted is believed: behind n words that stood in the same place, n / (n + DOUBT), by how many words
+# of the place are alike. A person's own words are believed sooner.
 DOUBT = {0: 2000.0, 1: 30.0, 2: 10.0}
+OWN_DOUBT = {0: 1000.0, 1: 4.0, 2: 1.0}
 MEMORY = 300.0  # words after which those of the text so far weigh 1/e
-PLAUSIBLE = 2000  # words that a mistyped prefix may have meant
+PLAUSIBLE = 400  # words that a mistyped prefix may have meant
 MISTYPED = 0.01  # how often a letter is mistyped
-LEAST_TYPED = 3  # letters from which mistakes are thought of
+LEAST_TYPED, LONG_TYPED = 3, 6  # letters from which one mistake is thought of, and two
+FITS = 1e-3  # how probable a word is that makes it needless to think of mistakes
 
 _TAIL = re.compile(f"(?:[{DIGIT}]|[{LETTER}]|(?<=[{LETTER}])['’])*$")
+_LINE_END = re.compile(f"[{BREAK}][{BREAK}{BLANK}]*$")
+_BLANKS = re.compile(f"^[{BREAK}{BLANK}]+")
 _FAR = 60  # characters, longer than any word that is completed
 
 
@@ -65,12 +70,17 @@ class Reader:
         self.lexicon = lexicon
         self.engine = Engine(network, threads=1)
         self._network = np.flatnonzero(lexicon.tokens != UNKNOWN)
-        self._strangers: dict[str, int] = {}  # numbers of words that the lexicon does not know
+        self.take(personal, blocked)
+
+    def take(self, personal: Phrases[str] | None, blocked: Collection[str]) -> None:
+        """Go on with another personal layer and other blocked words."""
+        self._own_strangers: dict[str, int] = {}
+        self._strangers = self._own_strangers  # numbers of words that the lexicon does not know
         self._personal = None if personal is None else personal.renamed(self._number)
-        self._own_strangers = dict(self._strangers)
         self._writings = {} if personal is None else dict(personal.writings)
-        self._blocked = [self._number(word) for word in blocked if lexicon.find(word) is not None]
         self._banned = set(blocked)
+        places = map(self.lexicon.find, blocked)
+        self._banned_places = np.array([place for place in places if place is not None], np.int64)
         self._restart()
 
     def _restart(self) -> None:
@@ -86,15 +96,23 @@ class Reader:
         """Be where `text` ends, whose last word is whole."""
         if text == self.text:
             return
-        inside = bool(split(self.text)[1]) and bool(split(text[: len(self.text) + 1])[1])  # of a word
-        if inside or not text.startswith(self.text):
+        if not text.startswith(self.text) or self._cuts(text):
             self._restart()
-        found = pieces(text[len(self.text) :])
+        fresh = text[len(self.text) :]
+        if _LINE_END.search(self.text[-_FAR:]):  # what goes on with the end of a line is no other one
+            fresh = _BLANKS.sub("", fresh)
+        found = pieces(fresh)
         for piece in found:
             self._count(piece)
         if found:
             self.scores = self.session.read(np.array([self.lexicon.token(piece) for piece in found]))
         self.text, self._chances = text, None
+
+    def _cuts(self, text: str) -> bool:
+        """Whether what was read ends inside of a word, number or mark of the longer text."""
+        tail = self.text[-_FAR:]
+        around = tail + text[len(self.text) : len(self.text) + 4]
+        return any(start < len(tail) < stop for start, stop in spans(around))
 
     def _count(self, piece: str) -> None:
         key = folded(piece)
@@ -124,10 +142,10 @@ class Reader:
             p = np.zeros(size + len(self._strangers), np.float32)
             p[:size] = np.exp(self.scores - self.scores.max())[self.lexicon.tokens] * self.lexicon.shares
             p /= p.sum()
-            for phrases in (self._personal, self._recent):
-                if phrases is not None:
-                    _believe(p, phrases, self._before)
-            p[self._blocked] = 0.0
+            if self._personal is not None:
+                _believe(p, self._personal, self._before, OWN_DOUBT)
+            _believe(p, self._recent, self._before, DOUBT)
+            p[self._banned_places] = 0.0
             self._chances = p
         return self._chances
 
@@ -137,16 +155,21 @@ class Reader:
             context, prefix = split(context)
         self.read(context)
         typed = folded(prefix)
-        best = sorted(self._candidates(typed, k + 1), key=lambda each: (-each[1], each[0]))
-        found = [each for each in best if each[0] != typed and each[1] > 0][:k]
-        return [(self._written(key, prefix), chance) for key, chance in found]
+        chances = dict(self._beginning(typed, k + 1))
+        if len(typed) >= LEAST_TYPED and max(chances.values(), default=0.0) < FITS:
+            for key, chance in self._mistyped(typed):
+                chances[key] = max(chance, chances.get(key, 0.0))
+        chances.pop(typed, None)
+        best = sorted(chances.items(), key=lambda each: (-each[1], each[0]))[:k]
+        return [(self._written(key, prefix), chance) for key, chance in best if chance > 0]
 
-    def _candidates(self, typed: str, k: int) -> Iterator[tuple[str, float]]:
-        """The k most probable words of the lexicon that begin with what is typed, folded, and all others that do."""
+    def _beginning(self, typed: str, k: int) -> Iterator[tuple[str, float]]:
+        """The k most probable words of the lexicon that begin with what is typed, and all others that do."""
         p, keys = self.chances, self.lexicon.keys
         if typed:
             where = self.lexicon.beginning(typed)
             places = where.start + best_of(p[where], k)
+            places = np.concatenate([places, self.lexicon.without_apostrophe(typed)])
         else:
             places = self._network[best_of(p[self._network], k)]
         for place in places:
@@ -155,13 +178,27 @@ class Reader:
             if word.startswith(typed) and word not in self._banned:
                 yield word, float(p[number])
 
+    def _mistyped(self, typed: str) -> Iterator[tuple[str, float]]:
+        """Words that may be meant if letters of what is typed are wrong, missing, too many or the wrong way round."""
+        from rapidfuzz.distance import OSA
+
+        p, keys, length = self.chances, self.lexicon.keys, len(typed)
+        most = 2 if length >= LONG_TYPED else 1
+        for first in {typed[0], typed[1]}:  # the first letter is mostly right
+            where = self.lexicon.beginning(first)
+            for place in where.start + best_of(p[where], PLAUSIBLE):
+                key = keys[place]
+                wrong = min(OSA.distance(typed, key[:end], score_cutoff=most) for end in (length, length + 1))
+                if 0 < wrong <= most:
+                    yield key, float(p[place]) * MISTYPED**wrong
+
     def _written(self, key: str, prefix: str) -> str:
         place = self.lexicon.find(key)
         known = self._writings.get(key, key) if place is None else self.lexicon.words[place]
         return written(known, prefix, self.habits)
 
 
-def _believe(p: Floats, phrases: Phrases[int], before: tuple[int, ...]) -> None:
+def _believe(p: Floats, phrases: Phrases[int], before: tuple[int, ...], doubt: Mapping[int, float]) -> None:
     """Mix into chances what was counted in the same places, the more of it the longer they are alike."""
     for length in range(min(LONGEST, len(before)) + 1):
         context = before[len(before) - length :]
@@ -169,7 +206,7 @@ def _believe(p: Floats, phrases: Phrases[int], before: tuple[int, ...]) -> None:
         if words is None:
             return
         total = phrases.total(context)
-        trust = total / (total + DOUBT[length])
+        trust = total / (total + doubt[length])
         p *= 1 - trust
         numbers = np.fromiter(words.keys(), np.int64, len(words))
         p[numbers] += trust * phrases.shares(context)

@@ -1,0 +1,98 @@
+"""What is read of a text that is being typed, and how suggestions are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recurra.language.suggestion import Keyboard
+from recurra.language.suggestion.lexicon import folded, pieces
+from recurra.language.suggestion.reading import best_of, split
+from recurra.language.suggestion.writing import Habits, written
+
+START = "How are you?\n"
+
+
+def said(keyboard: Keyboard, text: str, k: int = 3) -> list[str]:
+    return [each.text for each in keyboard.suggest(text, k=k)]
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix"),
+    [
+        ("see you to", "to"),
+        ("see you ", ""),
+        ("", ""),
+        ("I don't", "don't"),
+        ("dogs'", "dogs'"),
+        ("(wor", "wor"),
+    ],
+)
+def test_a_text_ends_in_what_is_typed_of_a_word(text: str, prefix: str) -> None:
+    assert split(text) == (text[: len(text) - len(prefix)], prefix)
+
+
+def test_pieces_mark_the_ends_of_lines() -> None:
+    assert pieces("Hi, you\r\n\n  3 apples\n") == ["Hi", ",", "you", "\n", "3", "apples", "\n"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("tomorow", "tomorrow"), ("tmo", "tomorrow"), ("lodn", "London"), ("stattion", "station")],
+)
+def test_mistyped_letters_are_forgiven(keyboard: Keyboard, typed: str, meant: str) -> None:
+    assert meant in said(keyboard, START + typed)
+
+
+def test_apostrophes_may_be_left_out(keyboard: Keyboard) -> None:
+    assert "don't" in said(keyboard, START + "we dont")
+
+
+def test_capitals_follow_the_prefix_and_the_sentence(keyboard: Keyboard) -> None:
+    assert said(keyboard, START + "we really LI", k=1) == ["LIKE"]
+    assert said(keyboard, START + "we really Li", k=1) == ["Like"]
+    assert said(keyboard, "How ", k=1) == ["are"]
+    assert all(each[0].isupper() for each in said(keyboard, "How are you? "))
+
+
+def test_a_writer_without_capitals_is_followed() -> None:
+    habits = Habits()
+    for piece in pieces("how are you?\ni am fine. and"):
+        habits.observe(piece)
+    assert written("I", "", habits) == "i"
+    assert written("London", "", habits) == "London"
+    habits.observe(".")
+    assert written("we", "", habits) == "we"
+    assert written("we", "", Habits()) == "We"
+
+
+@given(st.text(max_size=80), st.text(max_size=12), st.integers(1, 5))
+def test_any_text_gives_words_that_go_on_from_it(
+    keyboard: Keyboard, context: str, prefix: str, k: int
+) -> None:
+    found = keyboard.suggest(context, prefix, k)
+    assert len(found) <= k
+    assert len({each.text for each in found}) == len(found)
+    assert all(
+        each.text and folded(each.text) != folded(prefix) and 0 < each.probability <= 1.001 for each in found
+    )
+    if len(folded(prefix)) < 3 and "'" not in prefix:
+        letters = folded(prefix)
+        assert all(folded(each.text).replace("'", "").startswith(letters) for each in found)
+
+
+@given(st.text(alphabet="ab'. \n", max_size=30), st.integers(0, 30))
+def test_reading_bit_by_bit_is_reading_at_once(folder: Path, text: str, cut: int) -> None:
+    one, two = (Keyboard.load(folder) for _ in range(2))
+    one.suggest(text[:cut])
+    assert [each.text for each in one.suggest(text)] == [each.text for each in two.suggest(text)]
+
+
+@given(st.lists(st.floats(0, 1, width=32), max_size=60), st.integers(1, 8))
+def test_the_best_are_the_largest(values: list[float], k: int) -> None:
+    array = np.array(values, np.float32)
+    assert array[best_of(array, k)].tolist() == sorted(array.tolist(), reverse=True)[:k]
