@@ -11,7 +11,7 @@ import typer
 
 from recurra.cli import options as o
 from recurra.console import INTERRUPTED, Console
-from recurra.errors import UsageError
+from recurra.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from recurra.language.tagging import Tagger
@@ -96,7 +96,7 @@ def tag(
                 tagger, read_corpus(file, tagged=False, encoding=encoding).tokens, explain=explain
             )
         else:
-            lines = [line for each in text or sys.stdin for line in each.splitlines() if line.strip()]
+            lines = [line for each in text or _standard_input() for line in each.splitlines() if line.strip()]
             answers = [answer(tagger, line, explain=explain) for line in lines]
         if out is not None:
             write_answers(out, answers)
@@ -177,6 +177,22 @@ def train_tagger(
         console.result(document)
         if interrupted:
             raise typer.Exit(INTERRUPTED)
+
+
+def _standard_input() -> list[str]:
+    if sys.stdin.isatty():
+        raise UsageError("there is no text", hint="Give one, a --file, or lines through a pipe.")
+    lines = sys.stdin.buffer.read().split(b"\n")
+    found = []
+    for row, line in enumerate(lines, start=1):
+        try:
+            found.append(line.decode())
+        except UnicodeDecodeError as error:
+            hint = "Turn it into UTF-8 first, as iconv does."
+            raise InputError(
+                "this is not text in UTF-8", file="standard input", row=row, hint=hint
+            ) from error
+    return found
 
 
 def _scored(

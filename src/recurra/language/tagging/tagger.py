@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from numbers import Integral
@@ -34,6 +34,7 @@ __all__ = ["TaggedWord", "Tagger"]
 HELD_OUT, MOST_HELD_OUT = 0.1, 2000  # share of the sentences, and how many at most
 ROUNDS, STEPS = 12, (100, 20_000)  # unless told otherwise: so often through the data, within these bounds
 EVALUATIONS = 20
+GROUP = 64  # sentences whose tags are chosen at once
 LONGEST = 5000  # words of a sentence to train on
 EXPLAINED = 500  # words of a sentence to explain
 MOST_TAGS = 5000
@@ -162,16 +163,14 @@ class Tagger(Estimator):
         """The most probable tags of each sentence, as many as it has words, chosen together (Viterbi)."""
         tokens = _sentences(tokens)
         known = self.classes_
-        found = []
-        for scores in self._running.scores(tokens):
-            found.append([known[number] for number in self._chain.best(scores[None])[0]])
-        return found
+        found = _in_groups(self._chain.best, self._running.scores(tokens))
+        return [[known[number] for number in numbers] for numbers in found]
 
     def predict_proba(self, tokens: Sentences) -> list[NDArray[np.float64]]:
         """The probability of each tag of `classes_` at each word (T, K) of each sentence, over all sequences."""
         tokens = _sentences(tokens)
         self._check_fitted()
-        return [self._chain.marginals(scores[None])[0] for scores in self._running.scores(tokens)]
+        return _in_groups(self._chain.marginals, self._running.scores(tokens))
 
     def tag(self, text: str) -> list[TaggedWord]:
         """The words of a text, their places, tags and probabilities.
@@ -348,6 +347,23 @@ def _sentences(tokens: Any) -> list[list[str]]:
             what = f"sentence {number} is no list of words"
             raise InputError(what, value=str(sentence)[:60], hint="Give lists of texts.")
         found.append(list(sentence))
+    return found
+
+
+def _in_groups(
+    answer: Callable[[NDArray[Any], NDArray[np.int64]], NDArray[Any]], scores: Sequence[NDArray[np.float32]]
+) -> list[NDArray[Any]]:
+    """What a chain answers to the scores (T, K) of each sentence, asked of several about as long at once."""
+    order = sorted(range(len(scores)), key=lambda row: len(scores[row]))
+    found: list[NDArray[Any]] = [np.zeros(0)] * len(scores)
+    for start in range(0, len(order), GROUP):
+        rows = order[start : start + GROUP]
+        lengths = np.array([len(scores[row]) for row in rows])
+        together = np.zeros((len(rows), lengths[-1], scores[rows[0]].shape[1]), np.float32)
+        for place, row in enumerate(rows):
+            together[place, : lengths[place]] = scores[row]
+        for row, length, each in zip(rows, lengths, answer(together, lengths), strict=True):
+            found[row] = each[:length]
     return found
 
 
