@@ -131,8 +131,8 @@ def test_a_cache_is_the_papers(count: int, share: float, words: int, seed: int) 
 def test_what_repeats_the_texts_is_found_and_where(model: LanguageModel) -> None:
     text = "Listen: " + (TALE + TALE)[:220] + " And now for something else."
     (found,) = model.copies(text)
-    assert text[found.start : found.stop].startswith("The old ship")
-    assert found.words >= 31
+    assert text[found.start : found.stop] in TALE * 4
+    assert found.words >= 15
     assert found.where == "text 0"
     assert model.copies(text, behind=len(text)) == []
     assert (
