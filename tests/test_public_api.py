@@ -85,6 +85,10 @@ NAMES = {
     "recurra.streaming.packed": ["BOUNDS", "Packed", "PackedMatrix", "parse", "stored"],
     "recurra.streaming.run": ["Engine", "Session"],
     "recurra.streaming.stepper": ["Stepper"],
+    "recurra.text.copies": ["Copy", "CopyIndex"],
+    "recurra.text.corpus": ["Corpus", "Part"],
+    "recurra.text.documents": ["Document", "Documents", "Files", "Texts"],
+    "recurra.text.tokenizer": ["Tokenizer"],
     "recurra.training": ["Batch", "Outcome", "Problem", "Recipe", "Source", "train"],
 }
 FORECASTER_ARGUMENTS = [
