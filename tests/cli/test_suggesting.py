@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from recurra.cli.at_once import answer
+
 
 @pytest.fixture(autouse=True)
 def _own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +67,37 @@ def test_the_personal_layer_is_learnt_shown_and_wiped(
 
 
 def test_without_a_keyboard_it_says_how_to_get_one(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recurra.cli.suggesting.SHIPPED", Path("nowhere"))
+    monkeypatch.setattr("recurra.cli.at_once.SHIPPED", Path("nowhere"))
     answer = run("suggest", "see you ")
     assert answer.code == 2
     assert "recurra train keyboard" in answer.err
+
+
+@pytest.mark.parametrize("more", [[], ["--json"], ["-k", "2"], ["--no-personal", "-k", "1", "--json"]])
+def test_a_plain_question_is_answered_at_once_and_as_ever(
+    run: Any, trained: Path, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["suggest", "see you to", "--model", str(trained), *more]
+    assert answer(arguments)
+    assert capsys.readouterr().out == run(*arguments).out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["forecast", "a"],
+        ["suggest"],
+        ["suggest", "--help"],
+        ["suggest", "a", "b"],
+        ["suggest", "a", "-k", "0"],
+        ["suggest", "a", "-k"],
+        ["suggest", "a", "-k", "²"],
+        ["suggest", "a", "--model"],
+        ["suggest", "a", "--model", "nowhere"],
+        ["suggest", "a", "--learn"],
+    ],
+)
+def test_all_else_is_left_to_the_parser(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert not answer(arguments)
+    assert capsys.readouterr() == ("", "")

@@ -11,11 +11,15 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line and exit with its code, which `recurra.console` explains."""
-    from recurra.cli.app import app
+    from recurra.cli.at_once import answer
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that the terminal's encoding lacks must not cost the result.
         sys.stdout.reconfigure(errors="backslashreplace")
+    if answer(sys.argv[1:]):
+        sys.exit(_flushed(0))
+    from recurra.cli.app import app
+
     try:
         app(prog_name="recurra", standalone_mode=True)
     except SystemExit as end:

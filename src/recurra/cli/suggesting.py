@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from recurra.cli import options as o
+from recurra.cli.at_once import keyboard, personal_layer, show
 from recurra.console import INTERRUPTED, Console
-from recurra.errors import UsageError
-
-if TYPE_CHECKING:
-    from recurra.language.suggestion import Keyboard, Personal
 
 __all__ = ["suggest", "train_keyboard", "type_text"]
 
-SHIPPED = Path(__file__).parents[1] / "pretrained" / "keyboard"
 PERSONAL = "The personal layer"
 ROWS = 20  # of it that are shown in the terminal; --json shows all
 
@@ -61,11 +57,7 @@ def suggest(
         elif learn or block or show_personal:
             _change(console, text if learn else "", block or [], show_personal)
         else:
-            keyboard = _keyboard(model, personal)
-            found = keyboard.suggest(text, k=k)
-            if not as_json:
-                print(" · ".join(each.text for each in found))
-            console.result({"text": text, "suggestions": [each._asdict() for each in found]})
+            show(console, keyboard(model, personal), text, k)
 
 
 def type_text(
@@ -81,8 +73,7 @@ def type_text(
         from recurra.cli.editor import edit, read, write
 
         before = "" if file is None else read(file)
-        keyboard = _keyboard(model, personal)
-        text = edit(keyboard, before, learn=personal)
+        text = edit(keyboard(model, personal), before, learn=personal)
         if text is None:
             console.say("Nothing was kept.")
             raise typer.Exit(INTERRUPTED)
@@ -122,17 +113,17 @@ def train_keyboard(
         from recurra.text.documents import Files
 
         check_replaceable(out.resolve())
-        keyboard = Keyboard(vocabulary=vocabulary, cell=cell, epochs=epochs, steps=steps, seed=seed)
-        keyboard.check_arguments()  # before much text is read
+        learner = Keyboard(vocabulary=vocabulary, cell=cell, epochs=epochs, steps=steps, seed=seed)
+        learner.check_arguments()  # before much text is read
         documents = Files(paths, say=console.note)
-        keyboard.fit((each.text for each in documents), max_seconds=max_seconds, checkpoint=checkpoint)
-        keyboard.save(out)
-        outcome = keyboard.outcome_
+        learner.fit((each.text for each in documents), max_seconds=max_seconds, checkpoint=checkpoint)
+        learner.save(out)
+        outcome = learner.outcome_
         interrupted = outcome.stopped == "interrupted"
         if interrupted:
             console.note(f"Training was interrupted after {outcome.steps} steps; this is the best so far.")
         console.say(f"Wrote {out}")
-        words = len(keyboard.lexicon_)
+        words = len(learner.lexicon_)
         console.result(
             {"model": str(out), "words": words, "steps": outcome.steps, "interrupted": interrupted}
         )
@@ -140,30 +131,9 @@ def train_keyboard(
             raise typer.Exit(INTERRUPTED)
 
 
-def _keyboard(model: Path | None, personal: bool) -> Keyboard:
-    """The keyboard of a folder, or the one that comes with recurra, with the personal layer."""
-    from recurra.language.suggestion import Keyboard
-
-    if model is None and not SHIPPED.is_dir():
-        hint = (
-            "Train one on your texts: recurra train keyboard TEXTS… --out FOLDER; then give --model FOLDER."
-        )
-        raise UsageError("this recurra comes without a keyboard", hint=hint)
-    keyboard = Keyboard.load(model or SHIPPED)
-    if personal:
-        keyboard.personal = _personal()
-    return keyboard
-
-
-def _personal() -> Personal:
-    from recurra.language.suggestion.personal import Personal
-
-    return Personal.open()
-
-
 def _change(console: Console, text: str, block: list[str], show: bool) -> None:
     """Learn a text and block words, and show what is known then."""
-    layer = _personal()
+    layer = personal_layer()
     if text:
         layer.learn(text)
     if block:

@@ -9,6 +9,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cached_property
+from operator import lt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,8 +64,8 @@ class Lexicon:
         self, words: Sequence[str], counts: Floats, tokens: NDArray[np.int32], marks: Sequence[str]
     ) -> None:
         self.words, self.counts, self.tokens, self.marks = list(words), counts, tokens, tuple(marks)
-        self.keys = [folded(word) for word in self.words]
-        if any(low >= high for low, high in zip(self.keys, self.keys[1:], strict=False)):
+        self.keys = folded("\n".join(self.words)).split("\n")  # all at once: a keyboard starts with this
+        if len(self.keys) != len(self.words) or not all(map(lt, self.keys, self.keys[1:])):
             raise ModelError("the words are not sorted")
         size = len(self.keys)
         if not size or counts.shape != (size,) or tokens.shape != (size,) or not (counts > 0).all():
