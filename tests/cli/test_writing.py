@@ -68,6 +68,24 @@ def test_without_a_model_it_says_what_to_do(
     assert "recurra train language" in answer.err
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("empty.txt", b"", "no text"),
+        ("short.txt", b"too short", "too little text"),
+        ("picture.txt", bytes(range(256)) * 20, "picture.txt"),
+    ],
+)
+def test_what_is_no_text_to_learn_from_is_refused(
+    run: Any, tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    answer = run("train", "language", tmp_path / name, "--size", "tiny", "--out", tmp_path / "m")
+    assert answer.code == 1
+    assert words in answer.err
+    assert not (tmp_path / "m").exists()
+
+
 def test_bad_settings_are_usage_errors(run: Any, voice: Path, tmp_path: Path) -> None:
     assert run("write", "--model", voice, "a", "--temperature", -1).code == 2
     assert run("write", "--model", voice, "a", "--kind", "poem").code == 2

@@ -17,11 +17,15 @@ assert scores.shape == (8, 10_000)
 STREAMING = """
 assert len(session.history) == 30
 """
+LANGUAGE = """
+assert model.generate("The old", max_tokens=20, seed=1)
+"""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("page", "programs", "check"), [("networks", 2, NETWORKS), ("streaming", 3, STREAMING)]
+    ("page", "programs", "check"),
+    [("networks", 2, NETWORKS), ("streaming", 3, STREAMING), ("language", 1, LANGUAGE)],
 )
 def test_the_page_runs(page: str, programs: int, check: str, tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / f"{page}.md").read_text(encoding="utf-8"), re.DOTALL)

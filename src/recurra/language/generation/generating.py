@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from recurra.decoding import Sampling
+from recurra.decoding.checks import check_whole
 from recurra.errors import UsageError
 from recurra.language.generation import recent as cache
 from recurra.language.generation import topics as wanted
@@ -46,6 +47,8 @@ def write(
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_TEXTS:
         raise UsageError(f"n must be a whole number, 1 to {MOST_TEXTS}", value=count)
     cache.check_share(recent)
+    seed = model.seed if seed is None else seed
+    check_whole("seed", seed, 0)
     asked = {
         "topics": bool(topics),
         "pattern": pattern is not None,
@@ -54,7 +57,7 @@ def write(
     }
     if len(both := [name for name, given in asked.items() if given]) > 1:
         raise UsageError(f"{both[0]} and {both[1]} cannot be had at once", hint="Leave one of them out.")
-    tokenizer, seed = model.tokenizer_, model.seed if seed is None else seed
+    tokenizer = model.tokenizer_
     sampling = Sampling(
         temperature=temperature,
         top_k=top_k,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
@@ -311,7 +312,7 @@ class LanguageModel(Estimator):
         packed network.
         """
         self._check_fitted()
-        network = self.network_
+        network = copy.deepcopy(self.network_)  # one that is interrupted leaves the model as it was
         from recurra.language.generation import fitting
 
         listed = [texts] if isinstance(texts, str) else texts
@@ -323,7 +324,7 @@ class LanguageModel(Estimator):
         if len(tokens) < reading.FEWEST:
             raise InputError("this is too little text to learn from", value=f"{len(tokens)} tokens")
         told = fitting.adapt(network, tokens, rate=rate, passes=passes)
-        self.weights_ = fitting.arrays_of(network)
+        self.weights_, self.network_ = fitting.arrays_of(network), network
         self.pack(self.packed_.description["about"]["weights"])
         nats = ", then ".join(f"{each:.3f}" for each in told)
         self.notes_ = (*self.notes_, f"Adapted to {len(tokens):,} tokens of other text: {nats} nats a token")
