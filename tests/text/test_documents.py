@@ -214,5 +214,7 @@ def test_texts_in_memory() -> None:
             Texts(wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="list of strings"):
         Texts("a")
+    with pytest.raises(UsageError, match="a kind is a string"):
+        Texts(["a"], [3])  # type: ignore[list-item]
     with pytest.raises(UsageError, match="a kind for each"):
         Texts(["a"], [])

@@ -119,6 +119,12 @@ def test_arguments_that_cannot_be_are_told(arguments: dict[str, Any], told: str)
         Tokenizer.train(["a"], **arguments)
 
 
+@pytest.mark.parametrize("token", [-1, 257, 10**20])
+def test_a_number_that_is_no_token_is_told(token: int) -> None:
+    with pytest.raises(UsageError, match=rf"from 0 to 256 .found '{token}'"):
+        Tokenizer.train([], "bytes").decode([3, token])
+
+
 def test_nothing_to_learn_from_leaves_the_bytes() -> None:
     for kind in KINDS:
         assert Tokenizer.train([], kind).size == 257

@@ -224,7 +224,10 @@ def _read(folder: Path, tokenizer: Tokenizer) -> Corpus:
         starts = np.fromfile(folder / _STARTS, "<i8")
         kind_of = np.fromfile(folder / _KINDS, "<i4")
         whole = len(tokens) == about["tokens"] == starts[-1] + 1 and len(starts) == len(kind_of) + 1
-        if not whole or len(kind_of) != about["documents"]:
+        whole = (
+            whole and len(kind_of) == about["documents"] and (np.diff(starts) > 0).all() and starts[0] == 0
+        )
+        if not whole or (len(kind_of) and not -1 <= kind_of.min() <= kind_of.max() < len(about["kinds"])):
             raise ValueError("its parts do not fit")
         return Corpus(tokens, starts, tuple(about["kinds"]), kind_of)
     except (OSError, ValueError, LookupError, TypeError) as error:

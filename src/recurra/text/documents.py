@@ -80,6 +80,9 @@ class Texts:
         for number, text in enumerate(texts):
             if not isinstance(text, str):
                 raise InputError(f"text {number} is no string", value=repr(text)[:80])
+        for kind in kinds or ():
+            if kind is not None and not isinstance(kind, str):
+                raise UsageError("a kind is a string or None", value=repr(kind)[:80])
         if not any(text and not text.isspace() for text in texts):
             raise InputError("there is no text", value=f"{len(texts)} blank texts")
         self._texts = list(texts)
@@ -155,7 +158,7 @@ class Files:
         """A hash of the files' paths, sizes and times of change, and of the settings."""
         parts: list[object] = [self._kind, self._encoding]
         for file in self._files:
-            parts += [str(file.path.resolve()), *file[1:], file.path.stat().st_mtime_ns]
+            parts += [str(file.path.resolve()), *file[1:], existing_file(file.path).stat().st_mtime_ns]
         return hashlib.sha256(json.dumps(parts).encode(errors="replace")).hexdigest()
 
     def __iter__(self) -> Iterator[Document]:
@@ -188,7 +191,7 @@ class Files:
                 raise UsageError("a text file has no columns", file=file, value=column)
             yield _File(file, form, column, None, file.stat().st_size)
             return
-        for folder, folders, names in os.walk(place):
+        for folder, folders, names in os.walk(place, onerror=_unreadable):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             below = Path(folder).relative_to(place).parts
             for name in sorted(names):
@@ -243,6 +246,13 @@ class Files:
                 "this is no kind", file=file.path, row=row, column=self._kind, value=str(kind)[:80]
             )
         return text, file.kind if kind in (None, "") else _clean(str(kind))
+
+
+def _unreadable(error: OSError) -> None:
+    hint = "Check its permissions."
+    raise InputError(
+        f"the folder cannot be read: {error.strerror}", file=error.filename, hint=hint
+    ) from error
 
 
 def _with_column(path: str) -> tuple[Path, str | None]:

@@ -111,8 +111,15 @@ class Tokenizer:
         return np.frombuffer(b"".join(parts), np.int32)
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text of tokens; special ones give nothing, bytes that are no UTF-8 give U+FFFD."""
-        return b"".join([self.pieces[token] for token in tokens]).decode("utf-8", errors="replace")
+        """The text of tokens; special ones give nothing, bytes that are no UTF-8 give U+FFFD.
+
+        Raises UsageError for a number that is no token.
+        """
+        numbers = [int(token) for token in tokens]
+        if numbers and not (min(numbers) >= 0 and max(numbers) < self.size):
+            found = next(number for number in numbers if not 0 <= number < self.size)
+            raise UsageError(f"tokens are numbers from 0 to {self.size - 1}", value=found)
+        return b"".join([self.pieces[number] for number in numbers]).decode("utf-8", errors="replace")
 
     def to_json(self) -> str:
         """The tokenizer as the text of a tokenizer.json, which Hugging Face's tokenizers read, too."""
