@@ -80,7 +80,7 @@ def test_other_encodings_are_said(tmp_path: Path) -> None:
 
 @given(st.lists(st.text(), max_size=5), st.integers(1, 9))
 def test_any_text_is_read(texts: list[str], most: int) -> None:
-    empty = Features((), CharacterGrams(()), most)
+    empty = Features((), CharacterGrams(()), (), most)
     features = Features.learn([empty.split(text).words for text in texts[:2]], most)
     split = [features.split(text) for text in texts]
     for text, words in zip(texts, split, strict=True):

@@ -10,7 +10,7 @@ import torch
 from small_reviews import reviews
 
 from recurra.language.classification.features import Features
-from recurra.language.classification.network import TextNetwork, batch_of
+from recurra.language.classification.network import TextNetwork, batch_of, ratios_of
 from recurra.language.classification.reader import Reader
 from recurra.streaming.pack_layers import pack_layers
 from recurra.text.characters import CharacterGrams
@@ -19,14 +19,17 @@ TEXTS = [*reviews(30)[0], "x", "A plot of unknown vocabulary"]
 
 
 def features(most: int = 100) -> Features:
-    empty = Features((), CharacterGrams(()), most)
+    empty = Features((), CharacterGrams(()), (), most)
     return Features.learn([empty.split(text).words for text in TEXTS[:20]], most)
 
 
 @pytest.mark.parametrize(("cell", "layers", "members"), [("lstm", 1, 2), ("gru", 2, 1), ("mingru", 1, 1)])
 def test_the_reader_is_the_network(cell: str, layers: int, members: int) -> None:
     known = features()
+    split = [known.split(text).words for text in TEXTS]
+    labels = np.arange(len(split)) % 3
     network: Any = TextNetwork(
+        ratios_of(known.encode(split), labels, 3, len(known.runs) + 1),
         members,
         len(known.words) + 1,
         known.grams.size,
@@ -38,10 +41,10 @@ def test_the_reader_is_the_network(cell: str, layers: int, members: int) -> None
         dropout=0.5,
         word_dropout=0.5,
     ).eval()
-    split = [known.split(text).words for text in TEXTS]
     with torch.no_grad():
-        wanted = network(batch_of(known.encode(split), [0] * len(split))).mean(0).numpy()
-    weights, programs = {}, {}
+        wanted = network.together(batch_of(known.encode(split), [0] * len(split))).numpy()
+    weights = {"runs": (network.runs.ratios * network.runs.weight[:, None]).detach().numpy()}
+    programs = {}
     for number, member in enumerate(network.members):
         tables = {"words": member.words.weight, "pieces": member.pieces.weight}
         tables |= {"head": member.head.weight, "bias": member.head.bias}
@@ -53,10 +56,11 @@ def test_the_reader_is_the_network(cell: str, layers: int, members: int) -> None
 
 def test_padding_may_hold_anything() -> None:
     known = features()
+    sizes = {"size": 4, "hidden_size": 3, "layers": 1, "dropout": 0, "word_dropout": 0}
+    ratios = torch.ones(len(known.runs) + 1, 2)
     network: Any = TextNetwork(
-        1, len(known.words) + 1, known.grams.size, 2, cell="lstm", size=4, hidden_size=3, layers=1, dropout=0,
-        word_dropout=0,
-    ).eval()  # fmt: skip
+        ratios, 1, len(known.words) + 1, known.grams.size, 2, cell="lstm", **sizes
+    ).eval()
     split = [known.split(text).words for text in TEXTS[:5]]
     batch = batch_of(known.encode(split), [0] * 5)
     outside = torch.arange(batch.known.shape[1])[None] >= batch.lengths[:, None]

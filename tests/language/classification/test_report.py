@@ -30,11 +30,11 @@ def test_errors_are_shown_with_their_reasons_and_escaped(fitted: TextClassifier,
     fitted.report(tmp_path / "r.html", fitted.evaluate(texts, ["bad", "ugly", "bad"]))
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "<script>" not in page
-    assert "&lt;script&gt;" in page
+    assert "&lt;script&gt;" in page.replace("<mark>", "").replace("</mark>", "")
     assert "<mark>great</mark>" in page
     assert "unknown to the model" in page
     assert "a lovely a lovely" in page
-    assert "lovely " * 200 not in page
+    assert "lovely a " * 200 not in page
 
 
 def test_many_labels_with_odd_names(fitted: TextClassifier, tmp_path: Path) -> None:

@@ -68,7 +68,8 @@ class TextClassifier(Estimator):
     does not.
 
     The network is a bidirectional stack over the sum of a word's vector and those of its pieces (Bojanowski et al.
-    2017, arXiv 1607.04606), read out by the largest and the mean of each output. Probabilities are calibrated by
+    2017, arXiv 1607.04606), read out by the largest and the mean of each output; beside it stand words and pairs of
+    words with their log-count ratios (Wang & Manning 2012), whose scores are added. Probabilities are calibrated by
     temperature scaling (Guo et al. 2017, arXiv 1706.04599).
     """
 
@@ -127,7 +128,7 @@ class TextClassifier(Estimator):
 
         given = texts_of(texts)
         found = labels_of(labels, len(given))
-        empty = Features((), CharacterGrams(()), self.max_words)
+        empty = Features((), CharacterGrams(()), (), self.max_words)
         split = [empty.split(text).words for text in given]
         kept = np.array([number for number, words in enumerate(split) if words], np.int64)
         classes, numbers = found
@@ -235,7 +236,7 @@ class TextClassifier(Estimator):
         programs = {name: each.reformatted(weights) for name, each in before.programs.items()}
         tables = {
             name: table.astype(np.float16)
-            if weights != "float32" and name.endswith(("words", "pieces"))
+            if weights != "float32" and name.endswith(("words", "pieces", "runs"))
             else table
             for name, table in before.weights.items()
         }
@@ -342,6 +343,7 @@ class TextClassifier(Estimator):
         fitted = {
             "classes": list(self._classes),
             "words": list(features.words),
+            "runs": list(features.runs),
             "pieces": {"grams": list(grams.grams), "shortest": grams.shortest, "longest": grams.longest},
             "temperature": self.temperature_,
             "prior": self.prior_.tolist(),
@@ -364,7 +366,7 @@ class TextClassifier(Estimator):
             raise ModelError("the classes must be two labels at least, in order", value=fitted["classes"][:5])
         pieces = fitted["pieces"]
         grams = CharacterGrams(texts_of(pieces["grams"]), pieces["shortest"], pieces["longest"])
-        features = Features(texts_of(fitted["words"]), grams, self.max_words)
+        features = Features(texts_of(fitted["words"]), grams, texts_of(fitted["runs"]), self.max_words)
         self._classes = classes
         self._reader = Reader(features, weights, self.__dict__.pop("_programs"), self.members, len(classes))
         if native.available():

@@ -25,7 +25,14 @@ from torch.nn import functional
 
 from recurra.language.classification.evaluation import log_losses, temperature_of
 from recurra.language.classification.features import Features
-from recurra.language.classification.network import Batch, Member, TextNetwork, batch_of, cell_named
+from recurra.language.classification.network import (
+    Batch,
+    Member,
+    TextNetwork,
+    batch_of,
+    cell_named,
+    ratios_of,
+)
 from recurra.streaming.pack_layers import pack_layers
 from recurra.streaming.packed import Packed
 from recurra.training import Outcome, Recipe, train
@@ -93,7 +100,7 @@ class Shuffled:
 
 
 class Classifying:
-    """Cross-entropy: of each member in training, of their mean on the texts held out."""
+    """Cross-entropy: of each member and of the runs in training, of what counts on the texts held out."""
 
     def __init__(self, held: Examples, features: Features, weights: NDArray[np.float64]) -> None:
         self.held, self.features = held, features
@@ -111,7 +118,7 @@ class Classifying:
         return functional.cross_entropy(scores.flatten(0, 1), labels.flatten(), self.weights), state
 
     def evaluate(self, network: TextNetwork) -> float | None:
-        """The loss of the members' mean on the texts held out, at their best temperature; None without any.
+        """The loss of what counts on the texts held out, at their best temperature; None without any.
 
         Without the temperature the least loss comes early: answers get better for a while as they get too sure.
         """
@@ -119,7 +126,7 @@ class Classifying:
         parts = [order[start : start + EVALUATED] for start in range(0, len(order), EVALUATED)]
         if not parts:
             return None
-        found = [network(_batch(self.held, self.features, rows)).mean(0).double().numpy() for rows in parts]
+        found = [network.together(_batch(self.held, self.features, rows)).double().numpy() for rows in parts]
         scores, truth = np.concatenate(found), self.held.labels[order]
         losses = log_losses(scores / temperature_of(scores, truth), truth)
         return float(np.average(losses, weights=self.weights.double().numpy()[truth]))
@@ -138,9 +145,12 @@ def learn(
     fingerprint: str,
 ) -> Learned:
     """Train a network of a classifier's arguments, and pack its stacks; `folder` and `fingerprint` as for `train`."""
+    seen = features.encode(examples.texts)
+    ratios = ratios_of(seen, examples.labels, len(class_weights), len(features.runs) + 1)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(model.seed)  # torch.manual_seed would reach a GPU's, too
         network = TextNetwork(
+            ratios,
             model.members,
             len(features.words) + 1,
             features.grams.size,
@@ -162,7 +172,7 @@ def learn(
         fingerprint=fingerprint,
         description=f"training on {len(examples.texts):,} texts",
     )
-    weights: dict[str, np.ndarray[Any, Any]] = {}
+    weights = {"runs": (network.runs.ratios * network.runs.weight.unsqueeze(1)).detach().numpy()}
     programs: dict[str, Packed] = {}
     for number, member in enumerate(network.members):
         assert isinstance(member, Member)

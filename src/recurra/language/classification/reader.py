@@ -1,7 +1,7 @@
 """The trained network without torch: NumPy, and the engine for what is recurrent.
 
 Legend: R texts, T words of one, V known words, P known pieces, E numbers of a word's vector, O outputs of the stack,
-K classes, M members.
+K classes, M members, G known runs of words.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class _Member(NamedTuple):
 
 
 class Reader:
-    """Members that each read a text and score the classes; what counts is the mean of their scores.
+    """Members that each read a text and score the classes; what counts is their mean, plus what runs of words say.
 
     Parameters
     ----------
     features: what is known.
-    weights: of member m: m.words (V + 1, E), m.pieces (P, E), m.head (K, 2 O), m.bias (K,).
+    weights: runs (G + 1, K); of member m: m.words (V + 1, E), m.pieces (P, E), m.head (K, 2 O), m.bias (K,).
     programs: the layers of each member's stack, as m.0.ahead.
     members, classes: M and K.
 
@@ -57,9 +57,11 @@ class Reader:
         self.features = features
         self.weights, self.programs = dict(weights), dict(programs)
         self._members: list[_Member] = []
-        known = {f"{m}.{name}" for m in range(members) for name in TABLES}
+        known = {f"{m}.{name}" for m in range(members) for name in TABLES} | {"runs"}
         if strange := sorted(known ^ weights.keys()):
             raise ModelError("the weights are not those of the model's members", value=strange[0])
+        _check("runs", weights["runs"], (len(features.runs) + 1, classes))
+        self._runs = weights["runs"].astype(np.float32)
         for m in range(members):
             prefix = f"{m}."
             layers = Layers({n.removeprefix(prefix): p for n, p in programs.items() if n.startswith(prefix)})
@@ -72,9 +74,7 @@ class Reader:
                 (classes,),
             )
             for (name, table), shape in zip(tables.items(), wanted, strict=True):
-                numbers = table.dtype in (np.float32, np.float16)
-                if table.shape != shape or not numbers or not np.isfinite(table).all():
-                    raise ModelError(f"{m}.{name} must be numbers {shape}, all finite", value=table.shape)
+                _check(f"{m}.{name}", table, shape)
             self._members.append(_Member(layers, *(tables[name].astype(np.float32) for name in TABLES)))
         if len(programs) != sum(len(each.layers.programs) for each in self._members):
             raise ModelError("there are layers of no member", value=", ".join(sorted(programs)[:5]))
@@ -85,7 +85,7 @@ class Reader:
         Raises ModelError where they are not numbers.
         """
         parts = [self._scores(texts[start : start + TEXTS]) for start in range(0, len(texts), TEXTS)]
-        classes = len(self.weights["0.bias"])
+        classes = self._runs.shape[1]
         found = np.concatenate([np.empty((0, classes)), *parts])
         if not np.isfinite(found).all():
             raise ModelError("the network's scores are not numbers", hint="Train the model again.")
@@ -94,12 +94,18 @@ class Reader:
     def _scores(self, texts: Sequence[Sequence[str]]) -> NDArray[np.float64]:
         seen = self.features.encode(texts)
         ends = np.cumsum(seen.lengths)[:-1]
-        total = np.zeros((len(texts), len(self.weights["0.bias"])))
+        total = np.zeros((len(texts), self._runs.shape[1]))
         for each in self._members:
             x = each.words[seen.known] + pooled(each.pieces, seen.pieces)[seen.which]
             outputs = each.layers.read(np.split(x, ends))
             total += np.stack([_pooled(y) for y in outputs]) @ each.head.T + each.bias
-        return total / len(self._members)
+        return total / len(self._members) + np.add.reduceat(self._runs[seen.runs], seen.starts)
+
+
+def _check(name: str, table: np.ndarray[Any, Any], shape: tuple[int, ...]) -> None:
+    numbers = table.dtype in (np.float32, np.float16)
+    if table.shape != shape or not numbers or not np.isfinite(table).all():
+        raise ModelError(f"{name} must be numbers {shape}, all finite", value=table.shape)
 
 
 def _pooled(y: Floats) -> Floats:
