@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from recurra import LanguageModel
+
 HEAVY = {"torch", "polars", "pandas", "pyarrow", "matplotlib", "narwhals", "sklearn", "duckdb", "fastexcel"}
 HEAVY |= {"adbc_driver_postgresql", "sqlite3"}
 
@@ -113,6 +115,19 @@ def test_the_check_itself_sees_what_is_loaded() -> None:
 def test_forecasting_loads_torch_only_to_train(name: str) -> None:
     packages, _ = loaded(f"import recurra.training; {name}")
     assert "torch" not in packages
+
+
+def test_a_language_model_is_used_without_what_trains_it(tmp_path: Path) -> None:
+    learner = LanguageModel("gru", "tiny", vocabulary=300, steps=2, batch_size=2, window=16)
+    learner.fit(["The sea was calm that day. " * 20] * 3).save(tmp_path / "m")
+    program = f"""
+from recurra import LanguageModel
+model = LanguageModel.load({str(tmp_path / "m")!r})
+print(len(model.generate("The sea", n=2, topics=["lamp"], max_tokens=8)), model.score("The sea").bytes)
+print(len(model.generate("The sea", recent=0.1, max_tokens=8)), model.suggest("The"), model.copies("The sea"))
+"""
+    away = {"torch", "tokenizers", "polars", "narwhals", "llguidance"}
+    assert python(WITHOUT.format(packages=away, program=program)).stdout.startswith("2 7")
 
 
 @pytest.mark.parametrize("name", ["Forecaster", "StockPlan"])

@@ -1,22 +1,26 @@
-"""What `LanguageModel.generate` and `stream` do with their settings. Needs no torch."""
+"""What `LanguageModel.generate`, `stream`, `suggest` and `beam` do with their settings. Needs no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from recurra.decoding import Sampling
+import numpy as np
+
+from recurra.decoding import Sampling, beam_search
 from recurra.decoding.checks import check_whole
 from recurra.errors import UsageError
 from recurra.language.generation import recent as cache
 from recurra.language.generation import topics as wanted
 from recurra.language.generation import writing
+from recurra.language.generation.completion import complete
 from recurra.language.generation.rules import StartsWith, compile_grammar
+from recurra.streaming.stepper import Stepper
 
 if TYPE_CHECKING:
     from recurra.language.generation.language_model import LanguageModel
 
-__all__ = ["write"]
+__all__ = ["beam", "suggest", "write"]
 
 MOST_TEXTS = 256  # at once
 
@@ -109,6 +113,41 @@ def write(
             shown_now, left[number] = piece[left[number] :], max(0, left[number] - len(piece))
             if shown_now:
                 yield number, shown_now
+
+
+def suggest(
+    model: LanguageModel, context: str, prefix: str, count: int, kind: str | None
+) -> list[tuple[str, float]]:
+    """As `LanguageModel.suggest` says."""
+    check_whole("k", count, 1)
+    before = context.rstrip(" ")
+    apart = " " if before and model.tokenizer_.kind != "spaced" and not before[-1].isspace() else ""
+    with writing.begin(model.engine_, [*model.start(kind), *model.encode(before)]) as session:
+        return complete(session, apart + prefix, count, model.tokenizer_.pieces)
+
+
+def beam(
+    model: LanguageModel, prompt: str, *, width: int, n: int, max_tokens: int, kind: str | None
+) -> list[str]:
+    """As `LanguageModel.beam` says."""
+    start, tokenizer = [*model.start(kind), *model.encode(prompt)], model.tokenizer_
+    banned = [i for i, piece in enumerate(tokenizer.pieces) if not piece and i != tokenizer.end]
+    with model.engine_.session() as session:
+        session.read(np.array(start[:-1], np.int64), every=True)
+        step = Stepper([session])
+        try:
+            (found,) = beam_search(
+                step,
+                start[-1:],
+                end=tokenizer.end,
+                max_length=max_tokens,
+                width=width,
+                n_best=n,
+                banned=banned,
+            )
+        finally:
+            step.close()
+    return [tokenizer.decode(each.tokens) for each in found]
 
 
 def _lead(prompt: str, kind: str) -> str:

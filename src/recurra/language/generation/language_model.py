@@ -14,18 +14,14 @@ from typing import TYPE_CHECKING, Any, Self, overload
 import numpy as np
 
 from recurra import native
-from recurra.decoding import beam_search
-from recurra.decoding.checks import check_whole
 from recurra.errors import InputError, RecurraError, UsageError
 from recurra.estimator import Estimator
 from recurra.language.generation import generating, persistence, reading, settings, writing
 from recurra.language.generation import recent as cache
-from recurra.language.generation.completion import complete
 from recurra.language.generation.scoring import Score, score, scored
 from recurra.language.generation.settings import Architecture
 from recurra.streaming.packed import Packed
 from recurra.streaming.run import Engine
-from recurra.streaming.stepper import Stepper
 from recurra.text.copies import Copy
 from recurra.training.outcome import Outcome
 from recurra.training.recipe import Recipe
@@ -265,11 +261,7 @@ class LanguageModel(Estimator):
         knows no more.
         """
         self._check_fitted()
-        check_whole("k", k, 1)
-        before = context.rstrip(" ")
-        apart = " " if before and self.tokenizer_.kind != "spaced" and not before[-1].isspace() else ""
-        with writing.begin(self.engine_, [*self.start(kind), *self.encode(before)]) as session:
-            return complete(session, apart + prefix, k, self.tokenizer_.pieces)
+        return generating.suggest(self, context, prefix, k, kind)
 
     def beam(
         self, prompt: str = "", *, width: int = 4, n: int = 1, max_tokens: int = 50, kind: str | None = None
@@ -279,25 +271,7 @@ class LanguageModel(Estimator):
         Tokens' log-probabilities are summed and normalized by length (`recurra.decoding.beam_search`).
         """
         self._check_fitted()
-        start, tokenizer = [*self.start(kind), *self.encode(prompt)], self.tokenizer_
-        banned = [i for i, piece in enumerate(tokenizer.pieces) if not piece and i != tokenizer.end]
-        with self.engine_.session() as session:
-            if start[:-1]:
-                session.read(np.array(start[:-1], np.int64))
-            step = Stepper([session])
-            try:
-                found = beam_search(
-                    step,
-                    start[-1:],
-                    end=tokenizer.end,
-                    max_length=max_tokens,
-                    width=width,
-                    n_best=n,
-                    banned=banned,
-                )
-            finally:
-                step.close()
-        return [tokenizer.decode(each.tokens) for each in found[0]]
+        return generating.beam(self, prompt, width=width, n=n, max_tokens=max_tokens, kind=kind)
 
     def adapt(self, texts: Any, *, rate: float = 1e-3, passes: int = 1) -> Self:
         """Go on learning from a few texts of one's own, window by window (Krause et al. 2018); needs torch.
