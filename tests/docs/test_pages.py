@@ -22,10 +22,20 @@ assert model.generate("The old", max_tokens=20, seed=1)
 """
 
 
+CLASSIFY = """
+assert model.predict(["what a lovely day"])[0] == "good"
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "programs", "check"),
-    [("networks", 2, NETWORKS), ("streaming", 3, STREAMING), ("language", 1, LANGUAGE)],
+    [
+        ("networks", 2, NETWORKS),
+        ("streaming", 3, STREAMING),
+        ("language", 1, LANGUAGE),
+        ("classify", 1, CLASSIFY),
+    ],
 )
 def test_the_page_runs(page: str, programs: int, check: str, tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / f"{page}.md").read_text(encoding="utf-8"), re.DOTALL)

@@ -47,7 +47,7 @@ def train_classifier(
         Path | None, typer.Option(help="An HTML file to write, with pictures.", show_default="none")
     ] = None,
     balanced: Annotated[
-        bool, typer.Option(help="Let every label count the same.", rich_help_panel=o.TRAINING)
+        bool, typer.Option("--balanced", help="Let every label count the same.", rich_help_panel=o.TRAINING)
     ] = False,
     cell: o.Cell = "lstm",
     members: Annotated[
@@ -118,7 +118,7 @@ def classify(
     ] = None,
     model: Annotated[Path, typer.Option(help="The model folder.", show_default=False)] = ...,  # type: ignore[assignment]
     top: Annotated[int, typer.Option(min=1, help="How many labels to name for each text.")] = 1,
-    explain: Annotated[bool, typer.Option(help="Say which words each answer hangs on.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say which words each answer hangs on.")] = False,
     file: Annotated[
         Path | None,
         typer.Option(help="A table of texts instead.", rich_help_panel=o.DATA, show_default="none"),
