@@ -15,6 +15,8 @@ import torch
 from esperanto import names, sentences, small
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
 
 import recurra
 from recurra import Tagger
@@ -141,6 +143,24 @@ def test_a_text_is_split_into_words_with_their_places(tagger: Tagger) -> None:
     assert [word.word for word in found] == ["La", "granda", "domo", "kuras", "."]
     assert all(0 < word.probability <= 1 for word in found)
     assert tagger.tag(" \n") == []
+
+
+def test_the_most_probable_tags_come_first(tagger: Tagger) -> None:
+    ((first, *_),) = tagger.top_k([["la", "domo"]], k=2)
+    assert first[0][0] == "DET"
+    assert first[0][1] > first[1][1]
+    assert len(tagger.top_k([["la"]], k=99)[0][0]) == len(tagger.classes_)
+    assert tagger.top_k([[]]) == [[]]
+    for wrong in (0, 1.5, True):
+        with pytest.raises(UsageError, match="k must be"):
+            tagger.top_k([["la"]], wrong)  # type: ignore[arg-type]
+
+
+def test_scikit_learn_can_clone_and_cross_validate() -> None:
+    tokens, tags = sentences(60)
+    assert clone(small(seed=7)).get_params() == small(seed=7).get_params()
+    found = cross_val_score(small(steps=60), tokens, tags, cv=2)
+    assert (found > 0.4).all()  # of a network that has hardly begun
 
 
 def test_explanations_name_the_words_that_matter(tagger: Tagger) -> None:

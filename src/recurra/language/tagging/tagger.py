@@ -20,6 +20,7 @@ from recurra.decoding import Chain
 from recurra.errors import InputError, ModelError, UsageError
 from recurra.estimator import Estimator
 from recurra.language.tagging import metrics
+from recurra.language.tagging.calibration import SOUND, cooled, temperature_of
 from recurra.language.tagging.card import card
 from recurra.language.tagging.running import Running
 from recurra.language.tagging.spans import are_spans, forbidden
@@ -36,6 +37,7 @@ ROUNDS, STEPS = 12, (100, 20_000)  # unless told otherwise: so often through the
 EVALUATIONS = 20
 GROUP = 64  # sentences whose tags are chosen at once
 LONGEST = 5000  # words of a sentence to train on
+CALIBRATED = 500  # held-out sentences that probabilities are fitted to
 EXPLAINED = 500  # words of a sentence to explain
 MOST_TAGS = 5000
 LARGEST = {
@@ -151,6 +153,7 @@ class Tagger(Estimator):
         self.outcome_: Outcome = learned.outcome
         self.held_out_ = held_out
         self.vocabulary_, self.weights_, self._programs = vocabulary, learned.weights, learned.programs
+        self.temperature_ = self._temperature(held_out)
         return self
 
     @property
@@ -167,10 +170,26 @@ class Tagger(Estimator):
         return [[known[number] for number in numbers] for numbers in found]
 
     def predict_proba(self, tokens: Sentences) -> list[NDArray[np.float64]]:
-        """The probability of each tag of `classes_` at each word (T, K) of each sentence, over all sequences."""
+        """The probability of each tag of `classes_` at each word (T, K) of each sentence, over all sequences.
+
+        They are fitted to the held-out sentences by one number, the temperature (Guo et al. 2017, arXiv 1706.04599).
+        """
         tokens = _sentences(tokens)
         self._check_fitted()
-        return _in_groups(self._chain.marginals, self._running.scores(tokens))
+        return self._probabilities(self._running.scores(tokens), self.temperature_)
+
+    def top_k(self, tokens: Sentences, k: int = 3) -> list[list[list[tuple[str, float]]]]:
+        """The k most probable tags of each word of each sentence, with their probabilities, the best first."""
+        if isinstance(k, bool) or not isinstance(k, Integral) or k < 1:
+            raise UsageError("k must be a whole number, 1 or more", value=k)
+        known = self.classes_
+        found = []
+        for chances in self.predict_proba(tokens):
+            best = np.argsort(-chances, 1, kind="stable")[:, : int(k)]
+            found.append(
+                [[(known[n], float(row[n])) for n in each] for row, each in zip(chances, best, strict=True)]
+            )
+        return found
 
     def tag(self, text: str) -> list[TaggedWord]:
         """The words of a text, their places, tags and probabilities.
@@ -210,7 +229,7 @@ class Tagger(Estimator):
         size = len(sentence)
         places: list[int | None] = [None, *range(size)]
         scores = self._running.scores([sentence] * (size + 1), places)
-        chances = self._chain.marginals(np.stack(scores))
+        chances = np.stack(self._probabilities(scores, self.temperature_))
         best = self._chain.best(scores[0][None])[0]
         of_best = chances[:, np.arange(size), best]  # (1 + T, T)
         return np.asarray((of_best[0] - of_best[1:]).T)
@@ -304,6 +323,18 @@ class Tagger(Estimator):
             np.where(after, -np.inf, chain.transitions), np.where(first, -np.inf, chain.start), chain.end
         )
 
+    def _probabilities(self, scores: Sequence[NDArray[np.float32]], temperature: float) -> list[NDArray[Any]]:
+        chain = cooled(self._chain, temperature)
+        return _in_groups(chain.marginals, [each / np.float32(temperature) for each in scores])
+
+    def _temperature(self, held_out: tuple[Sentences, Sentences]) -> float:
+        """The temperature that fits the probabilities to held-out sentences, the first ones if they are many."""
+        tokens, tags = (side[:CALIBRATED] for side in held_out)
+        numbers = {tag: number for number, tag in enumerate(self.vocabulary_.tags)}
+        right = [np.array([numbers.get(tag, -1) for tag in each], np.int64) for each in tags]
+        scores = self._running.scores(tokens)
+        return temperature_of(lambda temperature: self._probabilities(scores, temperature), right)
+
     def _unload(self) -> None:
         for name in ("_running", "_chain"):
             self.__dict__.pop(name, None)
@@ -317,8 +348,19 @@ class Tagger(Estimator):
         """Without what runs: each process, and each copy, has engines of its own."""
         return {k: v for k, v in self.__dict__.items() if k not in ("_running", "_chain")}
 
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn wants to know of an estimator; nobody else calls it."""
+        from sklearn.utils import InputTags, Tags, TargetTags  # type: ignore[import-untyped]
+
+        return Tags(
+            estimator_type=None,
+            target_tags=TargetTags(required=True),
+            input_tags=InputTags(one_d_array=True, two_d_array=False),
+        )
+
     def _state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]], str]:
-        fitted = {"vocabulary": self.vocabulary_.as_dict(), "outcome": asdict(self.outcome_)}
+        fitted: dict[str, Any] = {"vocabulary": self.vocabulary_.as_dict(), "outcome": asdict(self.outcome_)}
+        fitted["temperature"] = self.temperature_
         return fitted, dict(self.weights_), card(self, fitted, __version__)
 
     def _packed(self) -> Mapping[str, Packed]:
@@ -334,6 +376,9 @@ class Tagger(Estimator):
         self.vocabulary_ = Vocabulary.from_dict(fitted["vocabulary"])
         self.weights_ = dict(weights)
         self.outcome_ = outcome_of(fitted["outcome"])
+        self.temperature_ = float(fitted["temperature"])
+        if not SOUND[0] <= self.temperature_ <= SOUND[1]:
+            raise ModelError("the temperature of probabilities is out of range", value=self.temperature_)
         _ = self._running  # it is made, and so checked, now
 
 

@@ -23,6 +23,8 @@ MOST_GRAMS = 20_000
 
 def folded(word: str) -> str:
     """A word as it is looked up: small letters, each digit a 0; what it looks like is told by its pieces."""
+    if word.isalpha():  # most are, and this is read for every word
+        return word.lower()
     return "".join("0" if letter.isdigit() else letter for letter in word.lower())
 
 
