@@ -85,7 +85,7 @@ def tag(
         if score and file is not None:
             from recurra.language.tagging.data import read_corpus
 
-            corpus = read_corpus(file, column=column, encoding=encoding)
+            corpus = read_corpus(file, column=column, encoding=encoding, say=console.note)
             scores, files = _scored(console, tagger, (corpus.tokens, corpus.tags), file.name, report)
             console.result({"file": str(file), **scores.as_dict(), "files": files})
             return
@@ -93,7 +93,9 @@ def tag(
             from recurra.language.tagging.data import read_corpus
 
             answers = answer_sentences(
-                tagger, read_corpus(file, tagged=False, encoding=encoding).tokens, explain=explain
+                tagger,
+                read_corpus(file, tagged=False, encoding=encoding, say=console.note).tokens,
+                explain=explain,
             )
         else:
             lines = [line for each in text or _standard_input() for line in each.splitlines() if line.strip()]
@@ -148,10 +150,10 @@ def train_tagger(
 
         tagger = Tagger(cell=cell, hidden_size=hidden_size, layers=layers, steps=steps, seed=seed)
         tagger.check_arguments()
-        corpus = read_corpus(file, column=column, encoding=encoding)
+        corpus = read_corpus(file, column=column, encoding=encoding, say=console.note)
         held_out = None
         if validation is not None:
-            other = read_corpus(validation, column=column, encoding=encoding)
+            other = read_corpus(validation, column=column, encoding=encoding, say=console.note)
             held_out = other.tokens, other.tags
         check_replaceable(out.resolve())
         prepare_folder(out.resolve().parent)

@@ -110,8 +110,8 @@ def test_any_bytes_are_read_or_refused(
         ("a.jsonl", '{"tokens": [1], "tags": ["X"]}', 1, "a list of texts"),
         ("a.jsonl", "[1]", 1, "one object"),
         ("a.jsonl", "{", 1, "no JSON"),
-        ("a.tsv", b"a\tX\nb\xff\tX\n", 2, "not text in UTF-8"),
-        ("a.tsv", "a\tX\n".encode("utf-16-le"), 1, "zero bytes"),
+        ("a.tsv", b"a\tX\nb\x81\tX\n", 2, "neither UTF-8 nor cp1252"),
+        ("a.tsv", b"a\tX\nb\0\tX\n", 2, "zero bytes"),
     ],
 )
 def test_errors_name_file_and_line(
@@ -136,6 +136,14 @@ def test_what_is_no_such_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such encoding"):
         reading(tmp_path, "a.conll", "a X", encoding="utf-9")
     assert reading(tmp_path, "a.conll", "\xe9 X".encode("cp1252"), encoding="cp1252").tokens == [["é"]]
+
+
+def test_other_encodings_are_read_and_said(tmp_path: Path) -> None:
+    said: list[str] = []
+    found = reading(tmp_path, "a.tsv", b"caf\xe9\tX\nb\tY\n", say=said.append)
+    assert found.tokens == [["café", "b"]]
+    assert "line 1 the first" in said[0]
+    assert reading(tmp_path, "a.tsv", "é\tX\n".encode("utf-16")).tokens == [["é"]]
 
 
 def test_a_giant_line_is_refused_without_reading_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +10,8 @@ from typing import Any
 
 from recurra.errors import InputError, UsageError
 from recurra.sources.files import existing_file
-from recurra.sources.packed import PACKED, chunks
+from recurra.sources.packed import PACKED
+from recurra.text.reading import Say, blocks
 
 __all__ = ["CONLLU", "Corpus", "read_corpus"]
 
@@ -21,7 +21,7 @@ COLUMNS = (".conll", ".conll2002", ".conll2003", ".iob", ".iob2", ".bio", ".tsv"
 JSON_LINES = (".jsonl", ".ndjson")
 WORDS, TAGS = ("tokens", "words"), ("tags", "labels", "upos", "pos", "ner_tags", "pos_tags")
 DOCUMENT = "-DOCSTART-"  # what CoNLL 2003 has between documents
-LONGEST_LINE = 16 << 20  # bytes
+LONGEST_LINE = 16 << 20  # characters
 SHOWN = 60  # characters of a line in an error
 
 
@@ -48,7 +48,12 @@ class Corpus:
 
 
 def read_corpus(
-    path: str | Path, *, column: str | None = None, tagged: bool = True, encoding: str | None = None
+    path: str | Path,
+    *,
+    column: str | None = None,
+    tagged: bool = True,
+    encoding: str | None = None,
+    say: Say | None = None,
 ) -> Corpus:
     """Read a file of sentences; which form it has, its name says.
 
@@ -57,15 +62,16 @@ def read_corpus(
     an empty line between sentences; the word comes first, and `column` counts from 1, the last one unless told
     otherwise. `.jsonl`: an object a line with a list of words (`tokens` or `words`) and one of tags (`tags`, `labels`
     …, or what `column` says). All of these may be packed (.gz, .xz, .bz2, .zip). With `tagged=False` only
-    words are read, and columns of tags may be missing.
+    words are read, and columns of tags may be missing. The encoding is found unless it is told; `say` is told of lines
+    that are no UTF-8.
 
     Raises InputError with the file and the line for what cannot be read, UsageError for a column that such a file
     cannot have.
     """
     file = existing_file(path)
-    packed = file.suffix.lower() if file.suffix.lower() in PACKED else ""
+    packed = file.suffix.lower() in PACKED
     suffix = Path(file.stem).suffix.lower() if packed else file.suffix.lower()
-    lines = _lines(file, packed, encoding)
+    lines = _lines(file, encoding, say)
     if suffix in (".conllu", ".conllx"):
         found = _conllu(file, lines, column, tagged)
     elif suffix in JSON_LINES:
@@ -210,34 +216,16 @@ def _sentences(
         yield rows, sentence
 
 
-def _lines(file: Path, packed: str, encoding: str | None) -> Iterator[tuple[int, str]]:
-    """The lines of a file with their numbers; InputError where they are no text."""
-    rest, row = b"", 0
-    for piece in chunks(file, packed):
-        *whole, rest = (rest + piece).split(b"\n")
+def _lines(file: Path, encoding: str | None, say: Say | None) -> Iterator[tuple[int, str]]:
+    """The lines of a file with their numbers."""
+    rest, row = "", 0
+    for text in blocks(file, encoding, say):
+        *whole, rest = (rest + text).split("\n")
         for line in whole:
             row += 1
-            yield row, _decoded(file, row, line, encoding)
+            yield row, line
         if len(rest) > LONGEST_LINE:
-            what = f"a line is longer than {LONGEST_LINE >> 20} MB"
+            what = f"a line is longer than {LONGEST_LINE >> 20} million characters"
             raise InputError(what, file=file, row=row + 1, hint="Write a word a line.")
     if rest:
-        yield row + 1, _decoded(file, row + 1, rest, encoding)
-
-
-def _decoded(file: Path, row: int, line: bytes, encoding: str | None) -> str:
-    if row == 1:
-        line = line.removeprefix(codecs.BOM_UTF8)
-    hint = "Say which encoding it is with --encoding, such as cp1252 or latin-1."
-    try:
-        text = line.decode(encoding or "utf-8")
-    except LookupError:
-        raise UsageError("there is no such encoding", value=encoding, hint="Such as cp1252.") from None
-    except UnicodeDecodeError as error:
-        what = f"this is not text in {encoding or 'UTF-8'}"
-        value = line[error.start : error.start + 8]
-        raise InputError(what, file=file, row=row, value=value, hint=hint) from None
-    if "\0" in text:
-        hint = "Save it as UTF-8."
-        raise InputError("this is not a text file (it holds zero bytes)", file=file, row=row, hint=hint)
-    return text.removesuffix("\r")
+        yield row + 1, rest
