@@ -6,7 +6,7 @@ Legend: T words of a sentence, K tags.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,11 @@ from recurra.streaming.bidirectional import Layers
 from recurra.streaming.packed import Packed
 from recurra.text.characters import pooled
 
-__all__ = ["STACK", "Running", "digest_of"]
+__all__ = ["STACK", "Running", "digest_of", "in_groups"]
 
 STACK = "recurrent."  # what the names of the stack's weights begin with
 SENTENCES = 256  # at once: a bound on memory
+GROUP = 64  # sentences whose tags are chosen at once
 _AGAIN = "Copy the whole folder again, or train the model again."
 
 Floats = NDArray[np.float32]
@@ -94,6 +95,23 @@ class Running:
     def _nothing(self) -> Floats:
         """What stands for a word that is not shown."""
         return np.concatenate([self._words[0], self._grams[0]])
+
+
+def in_groups(
+    answer: Callable[[NDArray[Any], NDArray[np.int64]], NDArray[Any]], scores: Sequence[NDArray[np.float32]]
+) -> list[NDArray[Any]]:
+    """What a chain answers to the scores (T, K) of each sentence, asked of several about as long at once."""
+    order = sorted(range(len(scores)), key=lambda row: len(scores[row]))
+    found: list[NDArray[Any]] = [np.zeros(0)] * len(scores)
+    for start in range(0, len(order), GROUP):
+        rows = order[start : start + GROUP]
+        lengths = np.array([len(scores[row]) for row in rows])
+        together = np.zeros((len(rows), lengths[-1], scores[rows[0]].shape[1]), np.float32)
+        for place, row in enumerate(rows):
+            together[place, : lengths[place]] = scores[row]
+        for row, length, each in zip(rows, lengths, answer(together, lengths), strict=True):
+            found[row] = each[:length]
+    return found
 
 
 def _matrix(weights: Weights, name: str, rows: int, columns: int | None = None) -> Floats:

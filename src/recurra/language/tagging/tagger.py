@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from numbers import Integral
@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from recurra import __version__
 from recurra.decoding import Chain
-from recurra.errors import InputError, ModelError, UsageError
+from recurra.errors import ModelError, UsageError
 from recurra.estimator import Estimator
 from recurra.language.tagging import metrics
 from recurra.language.tagging.calibration import SOUND, cooled, temperature_of
 from recurra.language.tagging.card import card
-from recurra.language.tagging.running import Running
+from recurra.language.tagging.running import Running, in_groups
+from recurra.language.tagging.sentences import check_tags, checked, sentences_of
 from recurra.language.tagging.spans import are_spans, forbidden
 from recurra.language.tagging.vocabulary import Vocabulary
 from recurra.streaming.packed import Packed
@@ -35,11 +36,8 @@ __all__ = ["TaggedWord", "Tagger"]
 HELD_OUT, MOST_HELD_OUT = 0.1, 2000  # share of the sentences, and how many at most
 ROUNDS, STEPS = 12, (100, 20_000)  # unless told otherwise: so often through the data, within these bounds
 EVALUATIONS = 20
-GROUP = 64  # sentences whose tags are chosen at once
-LONGEST = 5000  # words of a sentence to train on
 CALIBRATED = 500  # held-out sentences that probabilities are fitted to
 EXPLAINED = 500  # words of a sentence to explain
-MOST_TAGS = 5000
 LARGEST = {
     "word_size": 4096,
     "character_size": 4096,
@@ -131,13 +129,13 @@ class Tagger(Estimator):
         self.check_arguments()
         from recurra.language.tagging import fitting
 
-        tokens, tags = _checked(tokens, tags)
+        tokens, tags = checked(tokens, tags)
         if validation is None:
             training, held_out = self._split(tokens, tags)
         else:
-            training, held_out = (tokens, tags), _checked(*validation)
+            training, held_out = (tokens, tags), checked(*validation)
         vocabulary = Vocabulary.learn(*training)
-        _check_tags(vocabulary.tags)
+        check_tags(vocabulary.tags)
         recipe = self._recipe(len(training[0]), max_seconds)
         self._forget()
         learned = fitting.learn(
@@ -164,9 +162,9 @@ class Tagger(Estimator):
 
     def predict(self, tokens: Sentences) -> list[list[str]]:
         """The most probable tags of each sentence, as many as it has words, chosen together (Viterbi)."""
-        tokens = _sentences(tokens)
+        tokens = sentences_of(tokens)
         known = self.classes_
-        found = _in_groups(self._chain.best, self._running.scores(tokens))
+        found = in_groups(self._chain.best, self._running.scores(tokens))
         return [[known[number] for number in numbers] for numbers in found]
 
     def predict_proba(self, tokens: Sentences) -> list[NDArray[np.float64]]:
@@ -174,7 +172,7 @@ class Tagger(Estimator):
 
         They are fitted to the held-out sentences by one number, the temperature (Guo et al. 2017, arXiv 1706.04599).
         """
-        tokens = _sentences(tokens)
+        tokens = sentences_of(tokens)
         self._check_fitted()
         return self._probabilities(self._running.scores(tokens), self.temperature_)
 
@@ -221,7 +219,7 @@ class Tagger(Estimator):
         rises. Zeiler & Fergus 2014 (arXiv 1311.2901), section 4.2, on words. Raises UsageError for a sentence of more
         than 500 words.
         """
-        (sentence,) = _sentences([tokens])
+        (sentence,) = sentences_of([tokens])
         self._check_fitted()
         if len(sentence) > EXPLAINED:
             hint = "Explain a part of it."
@@ -241,7 +239,7 @@ class Tagger(Estimator):
     def evaluate(self, tokens: Sentences, tags: Sentences) -> metrics.Scores:
         """How good the tags of sentences are: accuracy, each tag's own scores, and those of spans where there are."""
         self._check_fitted()
-        tokens, tags = _checked(tokens, tags)
+        tokens, tags = checked(tokens, tags)
         return metrics.scores(tokens, tags, self.predict(tokens), set(self.vocabulary_.words))
 
     def pack(self, weights: str = "float32") -> float:
@@ -325,7 +323,7 @@ class Tagger(Estimator):
 
     def _probabilities(self, scores: Sequence[NDArray[np.float32]], temperature: float) -> list[NDArray[Any]]:
         chain = cooled(self._chain, temperature)
-        return _in_groups(chain.marginals, [each / np.float32(temperature) for each in scores])
+        return in_groups(chain.marginals, [each / np.float32(temperature) for each in scores])
 
     def _temperature(self, held_out: tuple[Sentences, Sentences]) -> float:
         """The temperature that fits the probabilities to held-out sentences, the first ones if they are many."""
@@ -380,63 +378,3 @@ class Tagger(Estimator):
         if not SOUND[0] <= self.temperature_ <= SOUND[1]:
             raise ModelError("the temperature of probabilities is out of range", value=self.temperature_)
         _ = self._running  # it is made, and so checked, now
-
-
-def _sentences(tokens: Any) -> list[list[str]]:
-    """Lists of words; InputError for what is none."""
-    if isinstance(tokens, str):
-        raise UsageError("lists of words were expected", value=tokens[:60], hint="tag(text) takes a text.")
-    found = []
-    for number, sentence in enumerate(tokens, start=1):
-        if isinstance(sentence, str) or not all(isinstance(word, str) for word in sentence):
-            what = f"sentence {number} is no list of words"
-            raise InputError(what, value=str(sentence)[:60], hint="Give lists of texts.")
-        found.append(list(sentence))
-    return found
-
-
-def _in_groups(
-    answer: Callable[[NDArray[Any], NDArray[np.int64]], NDArray[Any]], scores: Sequence[NDArray[np.float32]]
-) -> list[NDArray[Any]]:
-    """What a chain answers to the scores (T, K) of each sentence, asked of several about as long at once."""
-    order = sorted(range(len(scores)), key=lambda row: len(scores[row]))
-    found: list[NDArray[Any]] = [np.zeros(0)] * len(scores)
-    for start in range(0, len(order), GROUP):
-        rows = order[start : start + GROUP]
-        lengths = np.array([len(scores[row]) for row in rows])
-        together = np.zeros((len(rows), lengths[-1], scores[rows[0]].shape[1]), np.float32)
-        for place, row in enumerate(rows):
-            together[place, : lengths[place]] = scores[row]
-        for row, length, each in zip(rows, lengths, answer(together, lengths), strict=True):
-            found[row] = each[:length]
-    return found
-
-
-def _checked(tokens: Any, tags: Any) -> tuple[list[list[str]], list[list[str]]]:
-    """Sentences that have words, and their tags; InputError where they do not fit."""
-    tokens, tags = _sentences(tokens), _sentences(tags)
-    if len(tokens) != len(tags):
-        raise InputError(f"there are {len(tokens)} sentences and the tags of {len(tags)}")
-    for number, (words, each) in enumerate(zip(tokens, tags, strict=True), start=1):
-        if len(words) != len(each):
-            raise InputError(f"sentence {number} has {len(words)} words and {len(each)} tags")
-        if len(words) > LONGEST:
-            hint = "Is there an empty line, or a list, for each sentence?"
-            raise InputError(
-                f"sentence {number} has {len(words):,} words, {LONGEST:,} are possible", hint=hint
-            )
-        if "" in words or "" in each:
-            raise InputError(f"sentence {number} holds an empty word or tag")
-    kept = [row for row, words in enumerate(tokens) if words]
-    if not kept:
-        raise InputError("there is no sentence", hint="Give at least one with its tags.")
-    return [tokens[row] for row in kept], [tags[row] for row in kept]
-
-
-def _check_tags(tags: Sequence[str]) -> None:
-    if len(tags) < 2:
-        hint = "Is this the right column? A tagger chooses between tags."
-        raise InputError("all words have the same tag", value=tags[0], hint=hint)
-    if len(tags) > MOST_TAGS:
-        hint = "Is this the right column?"
-        raise InputError(f"there are {len(tags):,} different tags, {MOST_TAGS:,} are possible", hint=hint)
