@@ -37,6 +37,15 @@ def test_a_copy_is_found_with_its_places() -> None:
     assert copy.words == len(re.findall(r"\w+", copied))
 
 
+def test_only_the_end_of_a_path_is_kept() -> None:
+    documents = [
+        Document(SEA, where="/home/me/books/sea.jsonl, row 3"),
+        Document(LAND, where="C:\\me\\land.txt"),
+    ]
+    found = CopyIndex.build(documents, 5).find(SEA + LAND)
+    assert [copy.where for copy in found] == ["books/sea.jsonl, row 3", "me/land.txt"]
+
+
 def test_a_changed_word_leaves_one_copy_and_fewer_sure_words() -> None:
     text = SEA.replace("letter", "knife")
     (copy,) = index(SEA).find(text)

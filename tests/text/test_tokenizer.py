@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,18 @@ def test_hugging_face_reads_the_file_and_gives_the_same_tokens(kind: str, text: 
     assert theirs.decode(ids) == text
 
 
+PAGES = [
+    page.read_text(encoding="utf-8") for page in sorted((Path(__file__).parents[2] / "docs").glob("*.md"))
+]
+READER = Tokenizer.train(PAGES, size=1500)
+THEIRS = tokenizers.Tokenizer.from_str(READER.to_json())
+
+
+@given(text=st.text(st.sampled_from("ethsainrocdlu"), min_size=1, max_size=32))
+def test_words_that_are_not_known_are_joined_in_the_order_of_learning(text: str) -> None:
+    assert READER.encode(text).tolist() == THEIRS.encode(text).ids
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_file_gives_the_same_tokenizer(kind: str) -> None:
     again = Tokenizer.from_json(TOKENIZERS[kind].to_json())
@@ -87,6 +100,14 @@ def test_long_texts_are_cut_where_no_word_is(kind: str) -> None:
     text = "".join(TEXT) * 5 + " " * 200 + "x" * 333 + "…" * 100 + "9" * 99
     for window in (2 * SIGHT, 200, 257):
         assert sum(split(pattern, text, window), []) == pattern.findall(text)  # noqa: RUF017
+
+
+def test_a_name_of_a_special_token_is_never_learnt_as_a_piece_of_text() -> None:
+    tokenizer = Tokenizer.train(["seal sealing seals sea"] * 9, size=300, specials=["sea", "Ġsea"])
+    assert not {b"sea", b" sea"} & set(tokenizer.pieces)
+    assert len(set(tokenizer.pieces)) == tokenizer.size - 2
+    assert Tokenizer.from_json(tokenizer.to_json()) == tokenizer
+    assert tokenizer.decode(tokenizer.encode("seals sea")) == "seals sea"
 
 
 def test_special_tokens_are_never_in_a_text_and_have_no_bytes() -> None:

@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -39,7 +39,7 @@ class Copy:
     ----------
     start, stop: where it is in the text, in characters.
     document: the document's number.
-    where: the document's name.
+    where: the document's name: the file's, with its folder's and the row.
     offset, length: where it is in the document, in characters; the length is that in the text where marks or spaces
         differ.
     words: how many of its words are sure to be the same.
@@ -85,7 +85,7 @@ class CopyIndex:
         before, more = "", False
         for document in documents:
             if not more:
-                names.append(" ".join(document.where.split()))
+                names.append(_name(document.where))
                 starts.append(starts[-1])
             text = before + document.text
             begins, _, hashes = _hashes(text, size)
@@ -108,8 +108,8 @@ class CopyIndex:
         least: leave out copies of which fewer words are sure.
         """
         begins, stops, hashes = _hashes(text, self._size)
-        numbers, places = self._known(hashes)
-        copies = [self._copy(chain, begins, stops) for chain in self._chains(numbers, places, begins)]
+        chains = self._chains(self._known(hashes), begins)
+        copies = [self._copy(chain, begins, stops) for chain in chains]
         return _outermost([copy for copy in copies if copy.words >= least])
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
@@ -124,55 +124,64 @@ class CopyIndex:
         _check(arrays)
         return cls(run, arrays)
 
-    def _known(self, hashes: Hashes) -> tuple[list[int], list[int]]:
+    def _known(self, hashes: Hashes) -> list[_Hit]:
         """Which of a text's fingerprints are in the index, and where each stands first in the documents."""
         buckets, low, high = (self._arrays[name] for name in ("buckets", "low", "high"))
+        places, starts = self._arrays["places"], self._arrays["starts"]
         bits = (len(buckets) - 1).bit_length() - 1
         tops, rests = _parts(hashes, bits)
-        numbers, places = [], []
+        hits = []
         for number, (top, rest) in enumerate(zip(tops.tolist(), rests.tolist(), strict=True)):
             first, last = int(buckets[top]), int(buckets[top + 1])
             same = np.flatnonzero((low[first:last] == rest & 0xFFFF) & (high[first:last] == rest >> 16))
             if len(same):
-                numbers.append(number)
-                places.append(int(self._arrays["places"][first + same[0]]))
-        return numbers, places
+                place = int(places[first + same[0]])
+                hits.append(_Hit(number, place, int(np.searchsorted(starts, place, side="right")) - 1))
+        return hits
 
-    def _chains(
-        self, numbers: list[int], places: list[int], begins: NDArray[np.int64]
-    ) -> list[list[tuple[int, int]]]:
-        """Fingerprints that follow one another in the text as in a document, so near that one word differs at most."""
-        chains: list[list[tuple[int, int]]] = []
-        open_: list[list[tuple[int, int]]] = []
-        for number, place in zip(numbers, places, strict=True):
-            open_ = [chain for chain in open_ if number - chain[-1][0] < 3 * self._size]
-            for chain in open_:
-                ahead = int(begins[number] - begins[chain[-1][0]])
-                if abs(place - chain[-1][1] - ahead) <= 2 + ahead // 4 and place > chain[-1][1]:
-                    chain.append((number, place))
+    def _chains(self, hits: list[_Hit], begins: NDArray[np.int64]) -> list[list[_Hit]]:
+        """Hits that follow one another in the text as in a document, so near that one word differs at most."""
+        chains: list[list[_Hit]] = []
+        near: list[list[_Hit]] = []
+        for hit in hits:
+            near = [chain for chain in near if hit.number - chain[-1].number < 3 * self._size]
+            for chain in near:
+                before = chain[-1]
+                ahead = int(begins[hit.number] - begins[before.number])
+                beside = abs(hit.place - before.place - ahead) <= 2 + ahead // 4
+                if hit.document == before.document and hit.place > before.place and beside:
+                    chain.append(hit)
                     break
             else:
-                open_.append([(number, place)])
-                chains.append(open_[-1])
+                near.append([hit])
+                chains.append(near[-1])
         return chains
 
-    def _copy(
-        self, chain: list[tuple[int, int]], begins: NDArray[np.int64], stops: NDArray[np.int64]
-    ) -> Copy:
-        starts = self._arrays["starts"]
-        (first, place), (last, end) = chain[0], chain[-1]
-        document = int(np.searchsorted(starts, place, side="right")) - 1
-        numbers = [number for number, _ in chain]
-        gaps = (min(self._size, after - number) for number, after in itertools.pairwise(numbers))
+    def _copy(self, chain: list[_Hit], begins: NDArray[np.int64], stops: NDArray[np.int64]) -> Copy:
+        first, last = chain[0], chain[-1]
+        gaps = (min(self._size, after.number - hit.number) for hit, after in itertools.pairwise(chain))
         return Copy(
-            start=int(begins[first]),
-            stop=int(stops[last]),
-            document=document,
-            where=self._names[document],
-            offset=place - int(starts[document]),
-            length=end - place + int(stops[last] - begins[last]),
+            start=int(begins[first.number]),
+            stop=int(stops[last.number]),
+            document=first.document,
+            where=self._names[first.document],
+            offset=first.place - int(self._arrays["starts"][first.document]),
+            length=last.place - first.place + int(stops[last.number] - begins[last.number]),
             words=sum(gaps) + self._size,
         )
+
+
+class _Hit(NamedTuple):
+    """A fingerprint of the text that is in the index: its number, its place among all documents, and in which."""
+
+    number: int
+    place: int
+    document: int
+
+
+def _name(where: str) -> str:
+    """The end of a document's place: a model folder need not tell how its maker's folders are called."""
+    return "/".join(" ".join(where.split()).replace("\\", "/").split("/")[-2:])
 
 
 def _hashes(text: str, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Hashes]:
