@@ -87,3 +87,21 @@ def test_a_share_that_cannot_be_held_out_is_refused(share: float) -> None:
 def test_too_few_tokens_to_hold_out_are_told() -> None:
     with pytest.raises(UsageError, match="too few tokens"):
         Corpus.make(Texts(["a"]), TOKENIZER).split()
+
+
+def test_a_document_in_parts_has_one_end_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recurra.sources.packed.CHUNK", 8)
+    (tmp_path / "a.txt").write_text("the sea\n" * 9)
+    (tmp_path / "b.txt").write_text("end")
+    files = Files([tmp_path])
+    assert sum(document.more for document in files) == 8
+    corpus = Corpus.make(files, TOKENIZER)
+    assert corpus.documents == 2
+    assert np.flatnonzero(corpus.tokens == 0).tolist() == corpus.starts.tolist()
+    assert TOKENIZER.decode(corpus.tokens) == "the sea\n" * 9 + "end"
+
+
+def test_something_is_always_kept() -> None:
+    kept, out = Corpus.make(Texts(TEXTS), TOKENIZER).split(0.9999)
+    assert len(kept.spans) == 1
+    assert len(out.spans) == len(TEXTS) - 1
