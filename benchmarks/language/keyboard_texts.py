@@ -2,6 +2,7 @@
 
 Of the conversations of dialogue/chitchat and of the books of text/books, in the order of their files, number n (from 0)
 is for testing where n % 20 is 19, for tuning where it is 9, and else for training.
+Sentences of pairs/tatoeba are for training only.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import lzma
 import os
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,3 +40,15 @@ def books(part: str) -> Iterator[str]:
     """Books, without Markdown's signs."""
     for row in _rows("text/books.jsonl.xz", part):
         yield re.sub(r"[_*#]+", "", row["text"])
+
+
+def sentences(together: int = 30) -> Iterator[str]:
+    """The English sentences of Tatoeba (CC BY 2.0 FR), each once, in no order, some `together` as lines of a text."""
+    found: dict[str, None] = {}
+    for pair in ("en-de", "en-fr"):
+        with lzma.open(DATA / f"pairs/tatoeba.{pair}.tsv.xz", "rt", encoding="utf-8") as lines:
+            found |= dict.fromkeys(line.partition("\t")[0] for line in lines)
+    order = list(found)
+    random.Random(0).shuffle(order)
+    for start in range(0, len(order), together):
+        yield "\n".join(order[start : start + together])

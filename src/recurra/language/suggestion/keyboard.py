@@ -70,7 +70,7 @@ class Keyboard(Estimator):
         dictionary: int = 50_000,
         cell: str = "lstm",
         embedding_size: int = 96,
-        hidden_size: int = 640,
+        hidden_size: int = 632,
         layers: int = 1,
         dropout: float = 0.0,
         epochs: float = 2.0,
