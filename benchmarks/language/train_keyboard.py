@@ -42,6 +42,18 @@ cunts damn dick dicks dumbass fag faggot faggots fags fuck fucked fucker fuckers
 motherfucker motherfuckers motherfucking negress negro negroes nigga niggas nigger niggers piss pissed pussy rape raped
 rapist retard retarded retards shit shits shitting shitty slut sluts wank wanker whore whores wtf"""
 
+CARD = """
+## Texts
+
+- BYU chitchat: two-person chats (MIT), four times as often as the rest; every tenth is kept for tuning and testing.
+- Classic English books (public domain); every tenth is kept.
+- English sentences of Tatoeba (tatoeba.org, CC BY 2.0 FR).
+
+Made by `benchmarks/language/train_keyboard.py`; what it saves is printed by `benchmarks/language/keyboard.py` and stands
+in docs/keyboard.md. License: Apache-2.0. It speaks as these texts do: chats of American students and novels of the 19th
+century; a list of words is never suggested. Do not take what it suggests for an opinion.
+"""
+
 
 def texts(part: float) -> Iterator[str]:
     """What is trained on; `part`: a share of the books, and where it is below 1 the rest only once."""
@@ -107,6 +119,8 @@ def main() -> None:
     keyboard.fit(texts(options.part), max_seconds=limit, checkpoint=options.checkpoints)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     keyboard.save(options.out)
+    card = options.out / "README.md"
+    card.write_text(card.read_text(encoding="utf-8") + CARD, encoding="utf-8")
     size = sum(each.stat().st_size for each in options.out.iterdir())
     outcome = keyboard.outcome_
     print(

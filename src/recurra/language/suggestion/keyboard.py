@@ -195,7 +195,11 @@ class Keyboard(Estimator):
         import hashlib
         import json
 
-        digest = hashlib.sha256(json.dumps(self.get_params(), sort_keys=True, default=str).encode())
+        # How it is kept and what is never shown change nothing in training.
+        arguments = {
+            name: value for name, value in self.get_params().items() if name not in ("weights", "blocked")
+        }
+        digest = hashlib.sha256(json.dumps(arguments, sort_keys=True).encode())
         digest.update(corpus.tokens.tobytes())
         return f"{len(corpus.tokens):,} tokens, {digest.hexdigest()}"
 
