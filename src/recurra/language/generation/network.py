@@ -41,8 +41,13 @@ def make_network(a: Architecture, generator: torch.Generator | None = None) -> T
             residual=a.residual,
             weight_drop=a.weight_drop,
         )
+        # A tied weight is small, as scores want it; read as it is, it hardly moves a new stack, which then learns late.
         embedding = Embedding(
-            a.vocabulary, stack.input_size, word_dropout=a.word_dropout, generator=generator
+            a.vocabulary,
+            stack.input_size,
+            word_dropout=a.word_dropout,
+            scale=stack.input_size**0.5,
+            generator=generator,
         )
         head = _head(a, embedding, stack.output_size, generator)
     except ValueError as error:
