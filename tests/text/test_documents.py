@@ -204,6 +204,16 @@ def test_the_fingerprint_changes_with_the_files(tmp_path: Path) -> None:
     assert Files([file]).fingerprint != before
 
 
+def test_how_much_is_read_is_known_while_reading(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text("\n".join(json.dumps("a" * 98) for _ in range(10)))
+    (tmp_path / "b.txt").write_text("b" * 1000)
+    files = Files([tmp_path])
+    done = [files.done for _ in files]
+    assert done == [*range(0, 980, 98), file.stat().st_size]
+    assert files.done == files.size
+
+
 def test_texts_in_memory() -> None:
     documents = Texts(["a", "", "b"], ["x", "y", None])
     assert list(documents) == [Document("a", "x", "text 0"), Document("b", None, "text 2")]

@@ -166,6 +166,8 @@ class Files:
         left_out = Counter(self._left_out)
         self.done, before, count, more = 0, 0, 0, False
         for file in self._files:
+            growth = UNPACKED if file.path.suffix.lower() in PACKED else 1
+            read = 0
             for document in self._read(file, say):
                 if more or document.more or (document.text and not document.text.isspace()):
                     count += 1
@@ -173,6 +175,8 @@ class Files:
                 else:
                     left_out["blank"] += 1
                 more = document.more
+                read += len(document.text)
+                self.done = before + min(file.size, read // growth)
             before += file.size
             self.done = before
         if say is not None and left_out:
@@ -206,7 +210,7 @@ class Files:
                 yield _File(file, form, None, below[0] if below else None, file.stat().st_size)
 
     def _read(self, file: _File, say: Say | None) -> Iterator[Document]:
-        texts = self._counted(file, blocks(file.path, self._encoding, say))
+        texts = blocks(file.path, self._encoding, say)
         if file.form in PLAIN:
             yield from _parts(file, texts)
             return
@@ -214,15 +218,6 @@ class Files:
         for row, value in rows:
             text, kind = self._of_row(file, row, value)
             yield Document(text, kind, f"{file.path}, row {row}")
-
-    def _counted(self, file: _File, texts: Iterator[str]) -> Iterator[str]:
-        before = self.done
-        growth = UNPACKED if file.path.suffix.lower() in PACKED else 1
-        read = 0
-        for text in texts:
-            read += len(text)
-            self.done = before + min(file.size, read // growth)
-            yield text
 
     def _of_row(self, file: _File, row: int, value: Any) -> tuple[str, str | None]:
         if isinstance(value, str) and file.column is None:
