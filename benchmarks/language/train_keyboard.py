@@ -49,9 +49,9 @@ CARD = """
 - Classic English books (public domain); every tenth is kept.
 - English sentences of Tatoeba (tatoeba.org, CC BY 2.0 FR).
 
-Made by `benchmarks/language/train_keyboard.py`; what it saves is printed by `benchmarks/language/keyboard.py` and stands
-in docs/keyboard.md. License: Apache-2.0. It speaks as these texts do: chats of American students and novels of the 19th
-century; a list of words is never suggested. Do not take what it suggests for an opinion.
+Made by `benchmarks/language/train_keyboard.py`; what it saves is printed by `benchmarks/language/keyboard.py`, and
+stands in docs/keyboard.md. License: Apache-2.0. It speaks as these texts do: chats of American students and novels of
+the 19th century; a list of words is never suggested. Do not take what it suggests for an opinion.
 """
 
 

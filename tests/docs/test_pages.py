@@ -14,6 +14,10 @@ NETWORKS = """
 assert sum(each is embedding.weight for each in network.parameters()) == 1
 assert scores.shape == (8, 10_000)
 """
+KEYBOARD = """
+assert keyboard.suggest("see you to", k=1)[0].text in ("tomorrow", "today")
+assert keyboard.suggest("I love Zü")[0].text == "Zürich"
+"""
 STREAMING = """
 assert len(session.history) == 30
 """

@@ -89,7 +89,7 @@ def fit(
         learning_rate=model.learning_rate,
         warmup=200,
         average=0.998 if steps >= 5000 else 0.99,
-        evaluate_every=max(50, min(1000, steps // 10)),
+        evaluate_every=max(50, steps // 12),
         max_seconds=max_seconds,
         seed=model.seed,
     )

@@ -178,6 +178,11 @@ class Keyboard(Estimator):
     def _reading(self) -> Reader:
         return Reader(self.lexicon_, self.network_, *self._own())
 
+    def pack(self, weights: str = "float32") -> float:
+        """A keyboard is packed by `fit`, in the format `Keyboard(weights=…)`: raises UsageError."""
+        hint = f"Its matrices are in {self.weights}; train with Keyboard(weights=…) for another format."
+        raise UsageError("a keyboard is packed already", value=weights, hint=hint)
+
     def check_arguments(self) -> None:
         """Raise UsageError where an argument is out of its range."""
         for name, most in LARGEST.items():
