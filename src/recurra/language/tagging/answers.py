@@ -83,7 +83,7 @@ def write_answers(path: Path, answers: Sequence[Answer]) -> None:
         lines = [json.dumps(each, ensure_ascii=False) + "\n" for each in answers]
     elif suffix == ".tsv":
         lines = [
-            "".join(f"{_plain(word['word'])}\t{word['tag']}\n" for word in each["words"]) + "\n"
+            "".join(f"{_plain(word['word'])}\t{_plain(word['tag'])}\n" for word in each["words"]) + "\n"
             for each in answers
         ]
     elif suffix == ".conllu":
@@ -100,7 +100,7 @@ def _conllu(number: int, answer: Answer) -> str:
     lines = [f"# sent_id = {number}", f"# text = {_plain(answer['text'])}"]
     for place, word in enumerate(answer["words"], start=1):
         fields = dict.fromkeys(CONLLU, "_") | {"id": str(place), "form": _plain(word["word"])}
-        lines.append("\t".join((fields | {"upos": word["tag"]}).values()))
+        lines.append("\t".join((fields | {"upos": _plain(word["tag"])}).values()))
     return "\n".join(lines) + "\n\n"
 
 
