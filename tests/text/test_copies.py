@@ -46,6 +46,13 @@ def test_only_the_end_of_a_path_is_kept() -> None:
     assert [copy.where for copy in found] == ["books/sea.jsonl, row 3", "me/land.txt"]
 
 
+def test_each_character_is_a_word_where_no_spaces_are() -> None:
+    told = "海は静かで、船乗りたちは歌っていた。"
+    (copy,) = index(told, SEA).find(f"昨日、{told}と言った。")
+    assert (copy.document, copy.start - copy.offset) == (0, 3)
+    assert copy.words >= 16 - 4
+
+
 def test_a_changed_word_leaves_one_copy_and_fewer_sure_words() -> None:
     text = SEA.replace("letter", "knife")
     (copy,) = index(SEA).find(text)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,18 @@ def test_documents_that_cannot_be_read_leave_no_cache(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"b.txt, row 1"):
         Corpus.make(Files([tmp_path / "a.txt", tmp_path / "b.txt"]), TOKENIZER, tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_is_writing_is_not(tmp_path: Path) -> None:
+    Corpus.make(Texts(TEXTS), TOKENIZER, tmp_path / "one")
+    (made,) = (tmp_path / "one").iterdir()
+    for process, age in ((1, 7200), (2, 60)):
+        folder = tmp_path / "two" / f".{made.name}.new-{process}"
+        folder.mkdir(parents=True)
+        (folder / "tokens.bin").write_bytes(b"half")
+        os.utime(folder / "tokens.bin", (time.time() - age,) * 2)
+    Corpus.make(Texts(TEXTS), TOKENIZER, tmp_path / "two")
+    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == [f".{made.name}.new-2", made.name]
 
 
 def test_whole_documents_are_held_out() -> None:

@@ -25,7 +25,9 @@ __all__ = ["Copy", "CopyIndex"]
 _BITS = 24  # of each fingerprint that are stored; those above are the number of its bucket
 _FULL = 16  # fingerprints in a bucket, about
 _BLOCK = 1 << 18  # windows at a time
-_WORDS = re.compile(f"([^{BREAK}{BLANK}{MARK}]+)")
+# Of the scripts that put no space between words, each character is one.
+_CLOSE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORDS = re.compile(f"([{_CLOSE}]|[^{BREAK}{BLANK}{MARK}{_CLOSE}]+)")
 _ARRAYS = {"low": np.uint16, "high": np.uint8, "buckets": np.int64, "starts": np.int64, "names": np.uint8}
 
 Hashes = NDArray[np.uint64]

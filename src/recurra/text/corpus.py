@@ -25,6 +25,7 @@ __all__ = ["Corpus", "Part"]
 
 VERSION = 1
 _TOKENS, _STARTS, _KINDS, _ABOUT = "tokens.bin", "starts.bin", "kinds.bin", "corpus.json"
+_STALE = 3600  # seconds for which nobody has written to a cache in the making: its process was killed
 _FEW = 20  # documents; of fewer, the ends are held out
 _COPY = "Remove this folder: it is made again from the documents."
 
@@ -185,8 +186,11 @@ def _name(documents: Documents, tokenizer: Tokenizer) -> str:
 def _write(documents: Documents, tokenizer: Tokenizer, folder: Path) -> None:
     """Make the cache beside its place, and put it there when it is whole and on the disk."""
     fresh = folder.with_name(f".{folder.name}.new-{os.getpid()}")
-    shutil.rmtree(fresh, ignore_errors=True)
     try:
+        for left in folder.parent.glob(f".{folder.name}.new-*"):
+            written = left / _TOKENS if (left / _TOKENS).exists() else left
+            if left == fresh or time.time() - written.stat().st_mtime > _STALE:
+                shutil.rmtree(left, ignore_errors=True)
         fresh.mkdir()
         collected = _Collected()
         with (fresh / _TOKENS).open("wb", buffering=1 << 20) as file:
