@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,29 @@ def test_a_folder_of_parts_that_do_not_fit_is_refused(model: LanguageModel, tmp_
     )
     with pytest.raises(ModelError, match="do not fit together"):
         LanguageModel.load(tmp_path / "n")
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"kinds": ["tale", "poem"]},
+        {"kinds": "tale"},
+        {"quality": {"nats_per_token": 1}},
+        {"quality": 3},
+        {"parameters": "many"},
+        {"outcome": {"steps": 1}},
+        {"copy_run": 4},
+        {"copy_run": "31"},
+    ],
+    ids=str,
+)
+def test_a_spoilt_folder_is_refused(model: LanguageModel, tmp_path: Path, spoilt: dict[str, object]) -> None:
+    model.save(tmp_path / "m")
+    config = json.loads((tmp_path / "m" / "config.json").read_text())
+    config["fitted"] |= spoilt
+    (tmp_path / "m" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError):
+        LanguageModel.load(tmp_path / "m")
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,7 @@ POST = "Buy our lamps today! A lamp for every room, a light for every night. "
 def test_every_topic_appears(model: LanguageModel, topics: list[str], seed: int) -> None:
     for text in model.generate("The", topics=topics, max_tokens=40, seed=seed, n=2, temperature=1.0):
         for topic in topics:
-            assert re.search(rf"(?i)(?<!\w){topic}(?!\w)", text) or topic.lower() in text.lower()
-            assert topic.lower() in text.lower()
+            assert re.search(rf"(?i)(?<!\w){topic}(?!\w)", text), text
         assert len(model.encode(text)) <= 44
 
 

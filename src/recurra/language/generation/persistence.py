@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from recurra import __version__
+from recurra import __version__, native
 from recurra.errors import ModelError
 from recurra.language.generation import settings
 from recurra.streaming.packed import Packed
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["PACKED", "digest_of", "restore", "state", "tokenizer_of", "unpacked"]
 
 PACKED = "network"
+QUALITY = ("nats_per_token", "tokens", "bits_per_byte", "perplexity_per_token", "perplexity_per_word")
 _AGAIN = "Copy the whole folder again, or train the model again."
 
 Weights = Mapping[str, np.ndarray[Any, Any]]
@@ -74,10 +75,11 @@ def restore(model: LanguageModel, fitted: Mapping[str, Any], weights: Weights) -
     for kind in kinds:
         model.tokenizer_.special(settings.kind_token(kind))
     model.notes_ = tuple(map(str, fitted["notes"]))
-    quality = fitted["quality"]
-    model.quality_ = None if quality is None else {str(k): float(v) for k, v in quality.items()}
+    model.quality_ = _quality(fitted["quality"])
     model.parameters_ = int(fitted["parameters"])
     model.outcome_ = _outcome(fitted["outcome"])
+    if native.available():
+        _ = model.engine_  # it looks at every number of the program
 
 
 def _named(weights: Weights, start: str) -> dict[str, np.ndarray[Any, Any]]:
@@ -131,6 +133,15 @@ Writes, scores and completes text.
 
 {notes}
 """
+
+
+def _quality(told: Any) -> dict[str, float] | None:
+    if told is None:
+        return None
+    found = {str(name): float(value) for name, value in told.items()}
+    if found.keys() != set(QUALITY) or not all(np.isfinite(list(found.values()))):
+        raise ModelError("what is told of the held-out text is not sound", value=dict(told))
+    return found
 
 
 def _outcome(told: Mapping[str, Any]) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -57,7 +58,7 @@ def write(
     while waiting:
         room = most - used - sum(map(len, waiting.values()))
         draft = _draft(session, sampling, mixed(seed, part), room // len(waiting), new_word if part else None)
-        kept, topic = _by_itself(draft, waiting, pieces)
+        kept, topic = _by_itself(draft, waiting, text, pieces)
         if topic is None:
             kept, topic = _inserted(session, draft, waiting, text, pieces, encode)
         del waiting[topic]
@@ -94,14 +95,15 @@ def _draft(
 
 
 def _by_itself(
-    draft: list[int], waiting: dict[str, list[int]], pieces: Sequence[bytes]
+    draft: list[int], waiting: dict[str, list[int]], text: bytes, pieces: Sequence[bytes]
 ) -> tuple[list[int], str | None]:
-    """The draft up to the first topic that came by itself, if one did."""
-    text, known = b"", {topic: topic.lower().encode() for topic in waiting}
-    for place, token in enumerate(draft):
-        text += pieces[token].lower()
-        for topic, wanted in known.items():
-            if wanted in text:
+    """The draft up to the first topic that came by itself, as a word or several, if one did."""
+    before = text[-64:].decode(errors="ignore")
+    known = {topic: re.compile(rf"(?<!\w){re.escape(topic)}(?!\w)", re.IGNORECASE) for topic in waiting}
+    for place in range(len(draft)):
+        so_far = b"".join(pieces[token] for token in draft[: place + 1]).decode(errors="ignore")
+        for topic, pattern in known.items():
+            if any(match.start() >= len(before) for match in pattern.finditer(before + so_far)):
                 return draft[: place + 1], topic
     return [], None
 
