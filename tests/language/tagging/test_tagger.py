@@ -20,7 +20,7 @@ from sklearn.model_selection import cross_val_score
 
 import recurra
 from recurra import Tagger
-from recurra.errors import InputError, ModelError, NotFittedError, UsageError
+from recurra.errors import InputError, ModelError, NotFittedError, RecurraError, UsageError
 from recurra.language.tagging import fitting
 from recurra.language.tagging.batches import encoded
 from recurra.language.tagging.spans import spans
@@ -243,6 +243,16 @@ def test_bad_sentences_are_refused(tokens: list[list[str]], tags: list[list[str]
 def test_bad_arguments_are_refused(name: str, value: object) -> None:
     with pytest.raises(UsageError):
         small(**{name: value}).fit(*sentences(30))
+
+
+def test_without_the_extension_nothing_is_trained_in_vain(
+    tagger: Tagger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tagger.save(tmp_path / "model")
+    monkeypatch.setattr("recurra.native._extension", None)
+    for use in (lambda: small().fit(*sentences(30)), lambda: Tagger.load(tmp_path / "model")):
+        with pytest.raises(RecurraError, match="needs recurra's extension"):
+            use()
 
 
 def test_misuse_is_told() -> None:

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from recurra import __version__
+from recurra import __version__, native
 from recurra.decoding import Chain
-from recurra.errors import ModelError, UsageError
+from recurra.errors import ModelError, RecurraError, UsageError
 from recurra.estimator import Estimator
 from recurra.language.tagging import metrics
 from recurra.language.tagging.calibration import SOUND, cooled, temperature_of
@@ -258,8 +258,12 @@ class Tagger(Estimator):
         return float(np.mean(np.array(before) != np.array(self.predict(words))))
 
     def check_arguments(self) -> None:
-        """Raise UsageError where an argument is out of its range, MissingExtraError where torch is not installed."""
+        """Raise UsageError where an argument is out of its range, MissingExtraError where torch is not installed.
+
+        Raises RecurraError where recurra's extension was not built: no tagger runs without it.
+        """
         self._check_ranges()
+        _check_extension()
         from recurra.language.tagging import fitting
 
         fitting.cell_named(self.cell)
@@ -308,6 +312,7 @@ class Tagger(Estimator):
 
     @cached_property
     def _running(self) -> Running:
+        _check_extension()
         return Running(self.vocabulary_, self.weights_, self._programs)
 
     @cached_property
@@ -378,3 +383,9 @@ class Tagger(Estimator):
         if not SOUND[0] <= self.temperature_ <= SOUND[1]:
             raise ModelError("the temperature of probabilities is out of range", value=self.temperature_)
         _ = self._running  # it is made, and so checked, now
+
+
+def _check_extension() -> None:
+    if not native.available():
+        hint = "See recurra doctor."
+        raise RecurraError("a tagger needs recurra's extension, which was not built here", hint=hint)
