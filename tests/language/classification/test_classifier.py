@@ -203,6 +203,7 @@ def test_what_cannot_be_learned_from_is_refused() -> None:
     for texts, labels, match in (
         (["a", "b"], ["x", "x"], "same label"),
         (["a", "b"], ["x"], "need as many labels"),
+        (["a"] * 30, range(30), "30 texts have 30 different labels.*Is this the column"),
         (["", "?"], ["x", "y"], "no text with this label"),
         (["", " "], ["x", "y"], "no text with a word"),
         ([], [], "no text with a word"),

@@ -32,6 +32,7 @@ from recurra.training.recipe import Recipe
 __all__ = ["TextClassifier"]
 
 LEAST_STEPS = 120
+MOST_UNCHECKED = 20  # labels that may have one text each
 UNBALANCED = 10  # times as many texts of the most frequent class: worth a note
 LARGEST = {
     "size": 4096,
@@ -167,7 +168,7 @@ class TextClassifier(Estimator):
             self.held_out_ = self.evaluate(
                 [given[n] for n in outside], [classes[n] for n in numbers[outside]]
             )
-            self.figures_ = self.held_out_.as_dict()
+            self.figures_ = {n: v for n, v in self.held_out_.as_dict().items() if n != "confusion"}
         return self
 
     def predict(self, texts: Any) -> NDArray[Any]:
@@ -405,6 +406,11 @@ def _check_classes(classes: Sequence[Label], counts: NDArray[np.int64]) -> None:
         hint = "Give texts of two labels at least."
         raise InputError(
             "all texts have the same label, and there is nothing to tell apart", value=classes[0], hint=hint
+        )
+    if len(classes) > MOST_UNCHECKED and 2 * len(classes) > counts.sum():
+        hint = "Is this the column of labels? Most labels need several texts."
+        raise InputError(
+            f"{counts.sum():,} texts have {len(classes):,} different labels", value=classes[0], hint=hint
         )
     if not counts.all():
         label = classes[int(np.argmin(counts))]
