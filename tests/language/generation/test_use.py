@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recurra import LanguageModel
@@ -154,3 +154,34 @@ def test_a_model_adapts_to_other_text(model: LanguageModel, tmp_path: Path) -> N
     with pytest.raises(InputError, match="too little"):
         mine.adapt("short")
     assert model.score(POST, kind="post").bits_per_byte < 2
+
+
+@given(
+    topics=st.lists(st.text(min_size=1, max_size=10).filter(str.strip), min_size=1, max_size=3),
+    prompt=st.text(max_size=12),
+    seed=st.integers(0, 999),
+)
+@settings(max_examples=25)
+def test_any_topics_appear_after_any_prompt(
+    model: LanguageModel, topics: list[str], prompt: str, seed: int
+) -> None:
+    text = model.generate(prompt, topics=topics, max_tokens=100, seed=seed).lower()
+    assert [topic for topic in topics if topic.strip().lower() not in text] == []
+
+
+@given(context=st.text(max_size=12), prefix=st.text(max_size=6))
+@settings(max_examples=40)
+def test_suggestions_go_on_from_any_prefix(model: LanguageModel, context: str, prefix: str) -> None:
+    found = model.suggest(context, prefix)
+    assert all(word.startswith(prefix.strip()) for word, _ in found)
+    assert sum(chance for _, chance in found) <= 1 + 1e-6
+
+
+@given(st.text(max_size=40))
+@settings(max_examples=30)
+def test_any_text_is_scored_and_gone_on_from(model: LanguageModel, text: str) -> None:
+    plain = model.score(text)
+    assert len(plain.nats) == len(plain.tokens) == len(model.encode(text))
+    assert (plain.nats >= 0).all()
+    assert model.score(text, recent=0.1).bytes == len(text.encode())
+    assert len(model.generate(text, n=2, max_tokens=3)) == 2
