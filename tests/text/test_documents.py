@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import lzma
@@ -228,3 +229,27 @@ def test_texts_in_memory() -> None:
         Texts(["a"], [3])  # type: ignore[list-item]
     with pytest.raises(UsageError, match="a kind for each"):
         Texts(["a"], [])
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.text(st.characters(exclude_characters="\x00", codec="utf-8")), st.text("ab,;\"'\n"))
+    )
+)
+def test_rows_come_back_from_tables_and_json(
+    rows: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    table, lines = folder / "rows.csv", folder / "rows.jsonl"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text", "kind"), *rows])
+    lines.write_text("\n".join(json.dumps({"text": text, "kind": kind}) for text, kind in rows))
+    expected = [(_lines(text), _lines(kind) or None) for text, kind in rows if text and not text.isspace()]
+    if not expected:
+        return
+    for path in (table, lines):
+        assert [(document.text, document.kind) for document in read(path, kind="kind")] == expected
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -72,6 +72,7 @@ class CopyIndex:
         """Use `build` or `from_arrays`."""
         self.run = run
         self._size = (run + 1) // 2  # words in a fingerprint, and fingerprints in a window
+        self._words = _WordHashes()
         self._arrays = dict(arrays)
         self._names = bytes(arrays["names"]).decode().split("\n")
 
@@ -84,13 +85,13 @@ class CopyIndex:
         names: list[str] = []
         starts = [0]
         found: list[tuple[Hashes, NDArray[np.int64]]] = []
-        before, more = "", False
+        before, more, known = "", False, _WordHashes()
         for document in documents:
             if not more:
                 names.append(_name(document.where))
                 starts.append(starts[-1])
             text = before + document.text
-            begins, _, hashes = _hashes(text, size)
+            begins, _, hashes = _hashes(text, size, known)
             kept = _winnow(hashes, size)
             found.append((hashes[kept], begins[kept] + (starts[-1] - len(before))))
             starts[-1] += len(document.text)
@@ -109,7 +110,7 @@ class CopyIndex:
 
         least: leave out copies of which fewer words are sure.
         """
-        begins, stops, hashes = _hashes(text, self._size)
+        begins, stops, hashes = _hashes(text, self._size, self._words)
         chains = self._chains(self._known(hashes), begins)
         copies = [self._copy(chain, begins, stops) for chain in chains]
         return _outermost([copy for copy in copies if copy.words >= least])
@@ -186,13 +187,13 @@ def _name(where: str) -> str:
     return "/".join(" ".join(where.split()).replace("\\", "/").split("/")[-2:])
 
 
-def _hashes(text: str, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Hashes]:
+def _hashes(text: str, size: int, known: _WordHashes) -> tuple[NDArray[np.int64], NDArray[np.int64], Hashes]:
     """Where every run of `size` words begins and ends, and its hash."""
     parts = _WORDS.split(text)
     lengths = np.fromiter(map(len, parts), np.int64, len(parts))
     ends = np.cumsum(lengths)[1::2]
     begins = ends - lengths[1::2]
-    words = np.frombuffer(b"".join(map(_WORD_HASHES.__getitem__, parts[1::2])), np.uint64)
+    words = np.frombuffer(b"".join(map(known.__getitem__, parts[1::2])), np.uint64)
     count = max(0, len(words) - size + 1)
     hashes = np.zeros(count, np.uint64)
     for number in range(size):
@@ -213,9 +214,6 @@ class _WordHashes(dict[str, bytes]):
         data = word.lower().encode(errors="replace")
         self[word] = found = hashlib.blake2b(data, digest_size=8).digest()
         return found
-
-
-_WORD_HASHES = _WordHashes()
 
 
 def _winnow(hashes: Hashes, size: int) -> NDArray[np.int64]:
