@@ -31,6 +31,8 @@ LARGEST = {
     "layers": 8,
     "batch_size": 1024,
     "span": 1000,
+    "exact": 60_000,
+    "drawn": 60_000,
 }
 
 
@@ -78,7 +80,7 @@ class Keyboard(Estimator):
         batch_size: int = 64,
         span: int = 20,
         learning_rate: float = 4e-3,
-        exact: int = 512,
+        exact: int = 1024,
         drawn: int = 512,
         blocked: Sequence[str] = (),
         weights: str = "int8",

@@ -1,0 +1,56 @@
+"""The sampled softmax beside the whole one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from recurra.networks import SoftmaxHead
+from recurra.networks.sampled import SampledSoftmax
+
+
+@pytest.fixture
+def head() -> SoftmaxHead:
+    made = SoftmaxHead(6, 50, generator=torch.Generator().manual_seed(0))
+    torch.nn.init.normal_(made.bias, generator=torch.Generator().manual_seed(1))
+    return made
+
+
+def test_its_sum_over_the_vocabulary_is_without_bias(head: SoftmaxHead) -> None:
+    generator = torch.Generator().manual_seed(2)
+    h, target = torch.randn(4, 6, generator=generator), torch.tensor([0, 3, 20, 49])
+    sampled = SampledSoftmax(head, torch.arange(50, 0, -1), exact=5, drawn=10)
+    with torch.no_grad():
+        scores = head(h)
+        own = scores.gather(1, target[:, None]).squeeze(1)
+        for row in range(4):
+            sums = torch.stack(
+                [
+                    (sampled.loss(h[row : row + 1], target[row : row + 1], generator) + own[row]).exp()
+                    for _ in range(3000)
+                ]
+            )
+            error = sums.std() / 3000**0.5
+            assert abs(sums.mean() - scores[row].exp().sum()) < 4 * error
+
+
+def test_with_enough_tokens_it_is_the_whole_loss(head: SoftmaxHead) -> None:
+    h, target = torch.randn(8, 6), torch.randint(50, (8,))
+    sampled = SampledSoftmax(head, torch.ones(50), exact=20, drawn=30)
+    torch.testing.assert_close(sampled.loss(h, target), head.loss(h, target))
+
+
+def test_gradients_reach_what_was_drawn_and_what_was_meant(head: SoftmaxHead) -> None:
+    sampled = SampledSoftmax(head, torch.arange(50, 0, -1), exact=4, drawn=2)
+    sampled.loss(torch.randn(1, 6), torch.tensor([40])).backward()
+    moved = head.weight.grad.abs().sum(1) > 0
+    assert moved[:4].all()
+    assert moved[40]
+    assert moved.sum() <= 7
+
+
+def test_misfits_are_refused(head: SoftmaxHead) -> None:
+    with pytest.raises(ValueError, match="as many frequencies"):
+        SampledSoftmax(head, torch.ones(49))
+    with pytest.raises(ValueError, match="counts of 1 or more"):
+        SampledSoftmax(head, torch.ones(50), exact=0)
