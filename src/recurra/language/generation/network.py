@@ -7,23 +7,22 @@ from typing import Any
 import torch
 
 from recurra.cell import Cell
-from recurra.cells import CELLS
 from recurra.errors import UsageError
 from recurra.language.generation.settings import Architecture
 from recurra.networks import AdaptiveSoftmaxHead, Embedding, Recurrent, SoftmaxHead, TokenNetwork
-from recurra.networks.blocks import BLOCKS
+from recurra.networks.blocks import BLOCKS, GriffinBlock
+from recurra.training import named
 
 __all__ = ["cell_named", "make_network"]
 
 
 def cell_named(name: str) -> Any:
-    """The cell or block called `name`, in any case, blocks also without "Block"; UsageError for an unknown one."""
-    kinds: dict[str, Any] = {kind.__name__.lower(): kind for kind in CELLS}
-    kinds |= {kind.__name__.lower(): kind for kind in BLOCKS}
-    kinds |= {"griffin": kinds["griffinblock"]}
-    if name.lower() not in kinds:
-        raise UsageError("there is no such cell", value=name, hint=f"Use one of {', '.join(kinds)}.")
-    return kinds[name.lower()]
+    """The cell or block called `name`, in any case, blocks also without "Block" where no cell is called so.
+
+    Raises UsageError for an unknown one.
+    """
+    blocks = {kind.__name__.lower(): kind for kind in BLOCKS} | {"griffin": GriffinBlock}
+    return blocks.get(name.lower()) or named.cell_named(name)
 
 
 def make_network(a: Architecture, generator: torch.Generator | None = None) -> TokenNetwork:

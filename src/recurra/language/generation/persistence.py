@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from recurra.language.generation import settings
 from recurra.streaming.packed import Packed
 from recurra.text.copies import CopyIndex
 from recurra.text.tokenizer import Tokenizer
-from recurra.training.outcome import Outcome, Reason
+from recurra.training.outcome import outcome_of
 
 if TYPE_CHECKING:
     from recurra.language.generation.language_model import LanguageModel
@@ -77,7 +77,7 @@ def restore(model: LanguageModel, fitted: Mapping[str, Any], weights: Weights) -
     model.notes_ = tuple(map(str, fitted["notes"]))
     model.quality_ = _quality(fitted["quality"])
     model.parameters_ = int(fitted["parameters"])
-    model.outcome_ = _outcome(fitted["outcome"])
+    model.outcome_ = outcome_of(fitted["outcome"])
     if native.available():
         _ = model.engine_  # it looks at every number of the program
 
@@ -142,15 +142,3 @@ def _quality(told: Any) -> dict[str, float] | None:
     if found.keys() != set(QUALITY) or not all(np.isfinite(list(found.values()))):
         raise ModelError("what is told of the held-out text is not sound", value=dict(told))
     return found
-
-
-def _outcome(told: Mapping[str, Any]) -> Outcome:
-    outcome = Outcome(**told)
-    counts = [outcome.steps, *(() if outcome.best_step is None else [outcome.best_step])]
-    amounts = [outcome.seconds, *(x for x in (outcome.best_loss, outcome.loss) if x is not None)]
-    whole = all(isinstance(count, int) for count in counts)
-    if not whole or not all(isinstance(amount, int | float) for amount in amounts):
-        raise ModelError("what is told of the training is not sound", value=dict(told))
-    if outcome.stopped not in get_args(Reason):
-        raise ModelError("a training cannot end like that", value=outcome.stopped)
-    return outcome
