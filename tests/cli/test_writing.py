@@ -59,6 +59,21 @@ def test_topics_patterns_and_schemas(run: Any, voice: Path, tmp_path: Path) -> N
     assert run("write", "--model", voice, "", "--schema", tmp_path / "none.json").code == 1
 
 
+def test_kinds_from_a_column_and_from_folders(run: Any, tmp_path: Path) -> None:
+    rows = [("blog", "The sea was calm. "), ("product", "A lamp for you. ")] * 12
+    table = "body,sort\n" + "".join(f"{text * 3},{kind}\n" for kind, text in rows)
+    (tmp_path / "posts.csv").write_text(table)
+    for number, (kind, text) in enumerate(rows):
+        (tmp_path / "mine" / kind).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mine" / kind / f"{number}.md").write_text(text * 3)
+    few = ["--size", "tiny", "--steps", 2, "--tokenizer", "bytes"]
+    for given in ([f"{tmp_path / 'posts.csv'}:body", "--kind", "sort"], [tmp_path / "mine"]):
+        answer = run("train", "language", *given, *few, "--out", tmp_path / "m", "--json")
+        assert answer.code == 0, answer.err
+        assert "Kinds of text: blog, product" in answer.document["notes"]
+        assert run("write", "--model", tmp_path / "m", "--kind", "blog", "--max-tokens", 3).code == 0
+
+
 def test_without_a_model_it_says_what_to_do(
     run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

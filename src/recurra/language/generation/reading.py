@@ -95,11 +95,14 @@ def read(
     notes: list[str] = []
     documents = documents_of(texts, kinds, notes.append)
     named: set[str] = set()
+    texts = _texts(documents, named)
     tokenizer = Tokenizer.train(
-        _texts(documents, named),
+        texts,
         kind=model.tokenizer,
         size=model.vocabulary or (SIZES[model.size].vocabulary if model.tokenizer == "bpe" else None),
     )
+    for _ in texts:  # bytes are learnt without a look at the texts, and their kinds are wanted all the same
+        pass
     if len(named) > MOST_KINDS:
         hint = "Name a column of few values."
         raise InputError("there are too many kinds of text", value=f"{len(named):,}", hint=hint)
