@@ -55,7 +55,7 @@ def train_classifier(
     ] = 3,
     epochs: Annotated[
         int, typer.Option(min=1, help="How often all texts are gone through.", rich_help_panel=o.TRAINING)
-    ] = 6,
+    ] = 5,
     held_out: Annotated[
         float,
         typer.Option(

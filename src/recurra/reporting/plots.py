@@ -294,7 +294,7 @@ def confusion(names: Sequence[str], counts: Array, *, size: tuple[float, float] 
             )
     short = [name if len(name) <= 24 else f"{name[:23]}…" for name in names]
     places = np.arange(len(names))
-    axes.set_xticks(places, short, rotation=90 if len(names) > 6 else 0)
+    axes.set_xticks(places, short, rotation=90 if len(names) > 6 or max(map(len, short)) > 8 else 0)
     axes.set_yticks(places, short)
     axes.tick_params(labelcolor=INK, length=0)
     axes.set(
