@@ -172,3 +172,31 @@ def test_an_adaptive_softmax_writes() -> None:
     learner = LanguageModel("lstm", "tiny", tokenizer="bytes", cutoffs=[64, 128], tied=False, steps=2)
     fitted = learner.fit(["rare tokens are cheap. " * 20])
     assert fitted.score("rare").total > 0
+
+
+def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
+    texts = [f"The sea was calm on day {number}. " * 8 for number in range(30)]
+
+    def learner() -> LanguageModel:
+        return LanguageModel(
+            "gru", "tiny", tokenizer="bytes", steps=8, batch_size=2, window=16, hidden_size=16
+        )
+
+    whole = learner().fit(texts)
+    learner().fit(texts, checkpoint=tmp_path / "c", max_seconds=1e-6)  # ends after a step
+    resumed = learner().fit(texts, checkpoint=tmp_path / "c")
+    assert resumed.outcome_.steps == 8
+    assert all(np.array_equal(resumed.weights_[name], each) for name, each in whole.weights_.items())
+    again = learner().fit(texts, checkpoint=tmp_path / "c")
+    assert again.generate("The", seed=1) == resumed.generate("The", seed=1)
+    with pytest.raises(UsageError, match="other data"):
+        learner().fit(texts[:-1], checkpoint=tmp_path / "c")
+
+
+def test_texts_to_validate_on_may_be_given() -> None:
+    learner = LanguageModel("gru", "tiny", tokenizer="bytes", steps=2, hidden_size=16)
+    learner.fit(["The sea was calm. " * 20], validation=["A lamp for you. " * 20])
+    assert learner.quality_ is not None
+    assert learner.quality_["tokens"] == len("A lamp for you. " * 20)
+    none = LanguageModel("gru", "tiny", tokenizer="bytes", steps=2, hidden_size=16, held_out=0)
+    assert none.fit(["The sea was calm. " * 20]).quality_ is None
