@@ -42,3 +42,8 @@ def folder(keyboard: Keyboard, tmp_path_factory: pytest.TempPathFactory) -> Path
     place = tmp_path_factory.mktemp("keyboard") / "model"
     keyboard.save(place)
     return place
+
+
+@pytest.fixture(autouse=True)
+def _small(one_thread: None) -> None:
+    """Every test of this folder runs on one thread."""

@@ -100,17 +100,18 @@ def test_a_damaged_folder_is_refused(folder: Path, tmp_path: Path, name: str, va
         recurra.load(tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_ends_where_it_would_have(texts: list[str], tmp_path: Path) -> None:
     arguments = {"embedding_size": 8, "hidden_size": 12, "batch_size": 4, "span": 5, "dropout": 0.1}
-    whole = Keyboard(steps=300, **arguments).fit(texts)  # reads the texts more than once
-    first = Keyboard(steps=300, **arguments).fit(texts, max_seconds=0.05, checkpoint=tmp_path)
+    whole = Keyboard(steps=150, **arguments).fit(texts)  # reads the texts more than once
+    first = Keyboard(steps=150, **arguments).fit(texts, max_seconds=0.05, checkpoint=tmp_path)
     assert first.outcome_.stopped == "time"
-    assert first.outcome_.steps < 300
-    again = Keyboard(steps=300, weights="int8", blocked=["like"], **arguments).fit(texts, checkpoint=tmp_path)
-    assert again.outcome_.steps == 300
+    assert first.outcome_.steps < 150
+    again = Keyboard(steps=150, weights="int8", blocked=["like"], **arguments).fit(texts, checkpoint=tmp_path)
+    assert again.outcome_.steps == 150
     assert again.network_.description["digest"] == whole.network_.description["digest"]
     with pytest.raises(UsageError, match="other data or another network"):
-        Keyboard(steps=300, **arguments).fit(texts[1:], checkpoint=tmp_path)
+        Keyboard(steps=150, **arguments).fit(texts[1:], checkpoint=tmp_path)
 
 
 def test_a_keyboard_is_packed_already(keyboard: Keyboard) -> None:
