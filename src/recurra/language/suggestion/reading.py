@@ -30,10 +30,10 @@ Floats = NDArray[np.float32]
 DOUBT = {0: 2000.0, 1: 30.0, 2: 10.0}
 OWN_DOUBT = {0: 1000.0, 1: 4.0, 2: 1.0}
 MEMORY = 300.0  # words after which those of the text so far weigh 1/e
-PLAUSIBLE = 400  # words that a mistyped prefix may have meant
+PLAUSIBLE = 80  # words that a mistyped prefix may have meant
 MISTYPED = 0.01  # how often a letter is mistyped
 LEAST_TYPED, LONG_TYPED = 3, 6  # letters from which one mistake is thought of, and two
-FITS = 1e-3  # how probable a word is that makes it needless to think of mistakes
+FITS = 3e-4  # how probable a word is that makes it needless to think of mistakes
 
 _TAIL = re.compile(f"(?:[{DIGIT}]|[{LETTER}]|(?<=[{LETTER}])['’])*$")
 _LINE_END = re.compile(f"[{BREAK}][{BREAK}{BLANK}]*$")
