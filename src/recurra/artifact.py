@@ -11,6 +11,7 @@ Nothing in a model folder is ever run: no pickle, no names of code. This module 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -29,7 +30,7 @@ from recurra import __version__
 from recurra.errors import ModelError, RecurraError, UsageError
 from recurra.sources.files import sync
 
-__all__ = ["Model", "check_replaceable", "load_model", "packed_files", "save_model"]
+__all__ = ["Model", "check_replaceable", "digest_of", "load_model", "packed_files", "save_model"]
 
 FORMAT = "recurra-model"
 VERSION = 1
@@ -149,6 +150,16 @@ def load_model(folder: str | Path) -> Model:
     tokenizer = _text(place / TOKENIZER) if (place / TOKENIZER).exists() else None
     packed = packed_files(place)
     return Model(config["class"], config["arguments"], config["fitted"], weights, card, packed, tokenizer)
+
+
+def digest_of(weights: Mapping[str, np.ndarray[Any, Any]]) -> str:
+    """Which weights these are: a packed network names those that it was made of."""
+    found = hashlib.sha256()
+    for name in sorted(weights):
+        array = weights[name]
+        found.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
 
 
 def packed_files(folder: Path) -> dict[str, Path]:

@@ -24,6 +24,7 @@ except ImportError as error:
 from torch import Tensor
 
 from recurra import state as states
+from recurra.artifact import digest_of
 from recurra.forecasting.calendar import Frequency, calendar_features
 from recurra.forecasting.data import Panel
 from recurra.forecasting.dependence import fit_copula
@@ -31,7 +32,7 @@ from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
 from recurra.forecasting.history import MEMORIES, STEPS_A_WINDOW, History, history_of
 from recurra.forecasting.network import ForecastNetwork
-from recurra.forecasting.packed import PackedNetwork, digest_of
+from recurra.forecasting.packed import PackedNetwork
 from recurra.forecasting.windows import QuantileProblem, Windows
 from recurra.streaming.lower import lower
 from recurra.streaming.pack import BOUNDS, store

@@ -8,7 +8,6 @@ Legend: N series, T steps, H horizon, F calendar features, M memories, D encoder
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from functools import cached_property
@@ -23,7 +22,7 @@ from recurra.forecasting.history import History
 from recurra.streaming.packed import Packed
 from recurra.streaming.run import Engine
 
-__all__ = ["PROGRAMS", "Answering", "PackedNetwork", "digest_of"]
+__all__ = ["PROGRAMS", "Answering", "PackedNetwork"]
 
 PROGRAMS = ("read", "answer")
 SERIES = 1024  # that are read at once: a bound on memory
@@ -32,16 +31,6 @@ THREADS = 1  # so small a step is over before threads have met, and on a busy co
 _AGAIN = "Pack the model again with: recurra pack."
 
 Floats = NDArray[np.float32]
-
-
-def digest_of(weights: Mapping[str, np.ndarray[Any, Any]]) -> str:
-    """Which weights these are: a packed network names those that it was made of."""
-    found = hashlib.sha256()
-    for name in sorted(weights):
-        array = weights[name]
-        found.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
 
 
 class Answering(Protocol):

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recurra.artifact import digest_of
 from recurra.errors import ModelError
 from recurra.forecasting.calendar import Frequency, calendar_features, frequency_named
 from recurra.forecasting.card import card
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
 from recurra.forecasting.history import MEMORIES
-from recurra.forecasting.packed import PackedNetwork, digest_of
+from recurra.forecasting.packed import PackedNetwork
 from recurra.training.outcome import outcome_of
 
 if TYPE_CHECKING:

@@ -29,12 +29,12 @@ from recurra.language.classification.network import (
     Member,
     TextNetwork,
     batch_of,
-    cell_named,
     ratios_of,
 )
 from recurra.streaming.pack_layers import pack_layers
 from recurra.streaming.packed import Packed
 from recurra.training import Outcome, Recipe, train
+from recurra.training.named import cell_named
 
 if TYPE_CHECKING:
     from recurra.language.classification.classifier import TextClassifier

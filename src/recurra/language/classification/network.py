@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recurra.cells import CELLS
-from recurra.errors import UsageError
 from recurra.language.classification.features import Encoded
 from recurra.networks import Recurrent
 from recurra.networks.characters import CharacterFeatures
+from recurra.training.named import cell_named
 
-__all__ = ["Batch", "Member", "Runs", "TextNetwork", "batch_of", "cell_named", "ratios_of"]
+__all__ = ["Batch", "Member", "Runs", "TextNetwork", "batch_of", "ratios_of"]
 
 RUN_WEIGHT = (
     0.13  # of each run at first: far below what it comes to be, so that it is soon as sure as the members
@@ -186,11 +185,3 @@ def ratios_of(seen: Encoded, labels: NDArray[np.int64], classes: int, runs: int)
     own, others = counts + 1, counts.sum(1, keepdims=True) - counts + 1
     ratios = np.log(own / own.sum(0)) - np.log(others / others.sum(0))
     return torch.tensor(ratios, dtype=torch.float32)
-
-
-def cell_named(name: str) -> Any:
-    """The cell of `recurra.cells` called `name`, in any case; UsageError for an unknown one."""
-    kinds = {kind.__name__.lower(): kind for kind in CELLS}
-    if not isinstance(name, str) or name.lower() not in kinds:
-        raise UsageError("there is no such cell", value=name, hint=f"Use one of {', '.join(kinds)}.")
-    return kinds[name.lower()]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 import numpy as np
 
 from recurra import native
+from recurra.artifact import digest_of
 from recurra.errors import InputError, RecurraError, UsageError
 from recurra.estimator import Estimator
 from recurra.language.generation import generating, persistence, reading, settings, writing
@@ -178,7 +179,7 @@ class LanguageModel(Estimator):
             seen=None if say is None else seen,
         )
         weights = fitting.arrays_of(network)
-        about = {"of": persistence.digest_of(weights)}
+        about = {"of": digest_of(weights)}
         packed, _ = fitting.pack(network, "float32", reading.sample(data), about)
         self.outcome_: Outcome = outcome
         self.tokenizer_, self.kinds_, self.notes_ = data.tokenizer, data.kinds, data.notes
@@ -326,7 +327,7 @@ class LanguageModel(Estimator):
         self._check_fitted()
         from recurra.language.generation import fitting
 
-        about = {"of": persistence.digest_of(self.weights_)}
+        about = {"of": digest_of(self.weights_)}
         tokens = np.random.default_rng(0).integers(self.tokenizer_.size, size=(4, 64))
         packed, error = fitting.pack(self.network_, weights, tokens, about)
         self.packed_ = packed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recurra import __version__, native
+from recurra.artifact import digest_of
 from recurra.errors import ModelError
 from recurra.language.generation import settings
 from recurra.streaming.packed import Packed
@@ -20,23 +20,13 @@ from recurra.training.outcome import outcome_of
 if TYPE_CHECKING:
     from recurra.language.generation.language_model import LanguageModel
 
-__all__ = ["PACKED", "digest_of", "restore", "state", "tokenizer_of", "unpacked"]
+__all__ = ["PACKED", "restore", "state", "tokenizer_of", "unpacked"]
 
 PACKED = "network"
 QUALITY = ("nats_per_token", "tokens", "bits_per_byte", "perplexity_per_token", "perplexity_per_word")
 _AGAIN = "Copy the whole folder again, or train the model again."
 
 Weights = Mapping[str, np.ndarray[Any, Any]]
-
-
-def digest_of(weights: Weights) -> str:
-    """Which weights these are: a packed network names those that it was made of."""
-    found = hashlib.sha256()
-    for name in sorted(weights):
-        array = weights[name]
-        found.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
 
 
 def state(model: LanguageModel) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]], str]:

@@ -21,7 +21,7 @@ except ImportError as error:
 
 from recurra.language.tagging.batches import SentenceSource, TagProblem
 from recurra.language.tagging.network import TagNetwork
-from recurra.language.tagging.running import digest_of
+from recurra.language.tagging.running import stack_digest
 from recurra.language.tagging.vocabulary import Vocabulary
 from recurra.streaming.pack_layers import pack_layers
 from recurra.streaming.packed import Packed
@@ -103,6 +103,6 @@ def _network(model: Tagger, vocabulary: Vocabulary) -> TagNetwork:
 
 def _packed(network: TagNetwork, of: Mapping[str, np.ndarray[Any, Any]], weights: str) -> dict[str, Packed]:
     try:
-        return pack_layers(network.recurrent, weights, about={"of": digest_of(of)})
+        return pack_layers(network.recurrent, weights, about={"of": stack_digest(of)})
     except NotImplementedError as error:
         raise UsageError(f"this network cannot be packed: {error}", hint="Use another cell.") from error

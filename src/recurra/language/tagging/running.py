@@ -5,13 +5,13 @@ Legend: T words of a sentence, K tags.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recurra.artifact import digest_of
 from recurra.decoding import Chain
 from recurra.errors import ModelError
 from recurra.language.tagging.vocabulary import Vocabulary
@@ -19,7 +19,7 @@ from recurra.streaming.bidirectional import Layers
 from recurra.streaming.packed import Packed
 from recurra.text.characters import pooled
 
-__all__ = ["STACK", "Running", "digest_of", "in_groups"]
+__all__ = ["STACK", "Running", "in_groups", "stack_digest"]
 
 STACK = "recurrent."  # what the names of the stack's weights begin with
 SENTENCES = 256  # at once: a bound on memory
@@ -30,13 +30,9 @@ Floats = NDArray[np.float32]
 Weights = Mapping[str, np.ndarray[Any, Any]]
 
 
-def digest_of(weights: Weights) -> str:
+def stack_digest(weights: Weights) -> str:
     """Which stack these weights are: its programs name those that they were made of."""
-    found = hashlib.sha256()
-    for name in sorted(name for name in weights if name.startswith(STACK)):
-        found.update(f"{name} {weights[name].dtype} {weights[name].shape}\n".encode())
-        found.update(np.ascontiguousarray(weights[name]).tobytes())
-    return found.hexdigest()
+    return digest_of({name: array for name, array in weights.items() if name.startswith(STACK)})
 
 
 class Running:
@@ -52,7 +48,7 @@ class Running:
     """
 
     def __init__(self, vocabulary: Vocabulary, weights: Weights, programs: Mapping[str, Packed]) -> None:
-        digest = digest_of(weights)
+        digest = stack_digest(weights)
         for name, program in programs.items():
             if program.description["about"].get("of") != digest:
                 raise ModelError(f"{name}.packed was packed from other weights", hint=_AGAIN)
