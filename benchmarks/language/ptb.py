@@ -42,6 +42,7 @@ def main() -> None:
         recurrent=0.3,
         activation=1.0,
         temporal=0.5,
+        sampled=3000,
     ).parse_args()
     parts = [recipe.text_of(f"ptb.{name}.txt.xz", SOURCE).split("\n") for name in ("train", "valid")]
     train, exam = ([word for line in part if line for word in (*line.split(), "<eos>")] for part in parts)

@@ -58,6 +58,9 @@ def options(about: str, **defaults: Any) -> argparse.ArgumentParser:
         made.add_argument(f"--{name}", type=float, default=defaults[name])
     for name in ("dropout", "entering", "leaving", "words", "recurrent", "activation", "temporal"):
         made.add_argument(f"--{name}", type=float, default=defaults[name])
+    made.add_argument(
+        "--sampled", type=int, default=defaults.get("sampled", 0), help="tokens of the loss, 0: all"
+    )
     made.add_argument("--threads", type=int, default=2)
     made.add_argument("--seed", type=int, default=1)
     made.add_argument("--seconds", type=float, help="end the training after these, all resumed runs together")
@@ -134,7 +137,8 @@ def trained(
         rows=o.rows,
         steps=o.steps,
         folder=o.folder,
-        fingerprint=f"{train.size} {vocabulary} {architecture}",
+        fingerprint=f"{train.size} {vocabulary} {architecture} {o.sampled}",
+        sampled=o.sampled,
         seen=seen,
     )
     o.folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from recurra.networks import SoftmaxHead
+from recurra.cells import GRU
+from recurra.networks import Embedding, Recurrent, SoftmaxHead, TokenNetwork
 from recurra.networks.sampled import SampledSoftmax
 
 
@@ -26,7 +27,9 @@ def test_its_sum_over_the_vocabulary_is_without_bias(head: SoftmaxHead) -> None:
         for row in (1, 3):
             sums = torch.stack(
                 [
-                    (sampled.loss(h[row : row + 1], target[row : row + 1], generator) + own[row]).exp()
+                    (
+                        sampled.loss(h[row : row + 1], target[row : row + 1], generator=generator) + own[row]
+                    ).exp()
                     for _ in range(1500)
                 ]
             )
@@ -38,6 +41,25 @@ def test_with_enough_tokens_it_is_the_whole_loss(head: SoftmaxHead) -> None:
     h, target = torch.randn(8, 6), torch.randint(50, (8,))
     sampled = SampledSoftmax(head, torch.ones(50), exact=20, drawn=30)
     torch.testing.assert_close(sampled.loss(h, target), head.loss(h, target))
+
+
+def test_a_network_of_tokens_takes_it_with_lengths_and_weights(head: SoftmaxHead) -> None:
+    embedding = Embedding(50, 6)
+    network = TokenNetwork(embedding, Recurrent([GRU(6, 6)]), head).double()
+    sampled = SampledSoftmax(head, torch.ones(50), exact=20, drawn=30)
+    tokens, targets = torch.randint(50, (2, 3, 5))
+    given = {"lengths": torch.tensor([5, 0, 3]), "weight": torch.rand(3, 5, dtype=torch.float64)}
+    found, _ = network.loss(tokens, targets, **given, sampled=sampled)
+    torch.testing.assert_close(found, network.loss(tokens, targets, **given)[0])
+    part = SampledSoftmax(head, torch.arange(50, 0, -1), exact=20, drawn=10)
+    one, two = (
+        network.loss(tokens, targets, **given, generator=torch.Generator().manual_seed(3), sampled=part)[0]
+        for _ in range(2)
+    )
+    assert one == two
+    other = torch.where(torch.arange(5) < given["lengths"][:, None], targets, 0)  # past a row's length
+    again, _ = network.loss(tokens, other, **given, generator=torch.Generator().manual_seed(3), sampled=part)
+    assert again == one
 
 
 def test_gradients_reach_what_was_drawn_and_what_was_meant(head: SoftmaxHead) -> None:

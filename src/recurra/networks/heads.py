@@ -16,7 +16,7 @@ from torch.nn.functional import linear, log_softmax, softplus
 from recurra import ops
 from recurra.networks.blocks.common import dense
 
-__all__ = ["AdaptiveSoftmaxHead", "QuantileHead", "SoftmaxHead", "pinball", "rising"]
+__all__ = ["AdaptiveSoftmaxHead", "QuantileHead", "SoftmaxHead", "counted", "mean", "pinball", "rising"]
 
 
 class SoftmaxHead(nn.Module):
@@ -77,9 +77,9 @@ class SoftmaxHead(nn.Module):
 
     def loss(self, h: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The mean negative log-likelihood, in nats, of the tokens `target` (…)."""
-        h, target, weight = _counted(h, target, weight)
+        h, target, weight = counted(h, target, weight)
         scores = ops.linear(self._projected(h), self.weight, self.bias)
-        return _mean(ops.cross_entropy(scores, target), weight)
+        return mean(ops.cross_entropy(scores, target), weight)
 
     def _projected(self, h: Tensor) -> Tensor:
         return h if self.projection is None else linear(h, self.projection)
@@ -143,7 +143,7 @@ class AdaptiveSoftmaxHead(nn.Module):
 
     def loss(self, h: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The mean negative log-likelihood, in nats, of the tokens `target` (…), from the clusters that these need."""
-        h, target, weight = _counted(h, target, weight)
+        h, target, weight = counted(h, target, weight)
         first, starts = self.cutoffs[0], torch.tensor(self.cutoffs, device=target.device)
         cluster = torch.bucketize(target, starts, right=True)  # 0: in `head` itself
         place = torch.where(cluster == 0, target, first - 1 + cluster)
@@ -153,7 +153,7 @@ class AdaptiveSoftmaxHead(nn.Module):
             if len(rows):
                 within = ops.cross_entropy(layer(h[rows]), target[rows] - start)
                 losses = losses.index_add(0, rows, within)
-        return _mean(losses, weight)
+        return mean(losses, weight)
 
 
 class QuantileHead(nn.Module):
@@ -185,9 +185,9 @@ class QuantileHead(nn.Module):
 
     def loss(self, h: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The mean pinball loss of the numbers `target` (…), over all quantiles."""
-        h, target, weight = _counted(h, target, weight)
+        h, target, weight = counted(h, target, weight)
         losses = pinball(target.unsqueeze(-1) - self(h), h.new_tensor(self.levels))
-        return _mean(losses.mean(-1), weight)
+        return mean(losses.mean(-1), weight)
 
 
 def rising(raw: Tensor) -> Tensor:
@@ -210,7 +210,7 @@ def _draw(matrix: nn.Parameter, generator: torch.Generator | None) -> None:
     nn.init.uniform_(matrix, -bound, bound, generator=generator)
 
 
-def _counted(h: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+def counted(h: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """Outputs (N, D), targets (N,) and weights (N,) of all that counts; ValueError for shapes that do not fit."""
     shapes = [tuple(h.shape[:-1]), tuple(target.shape), *([] if weight is None else [tuple(weight.shape)])]
     if len(set(shapes)) > 1:
@@ -225,7 +225,7 @@ def _counted(h: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, 
     return h[kept], target[kept], weight[kept]
 
 
-def _mean(losses: Tensor, weight: Tensor | None) -> Tensor:
+def mean(losses: Tensor, weight: Tensor | None) -> Tensor:
     """The weighted mean of losses (N,), 0 where there are none."""
     if weight is None:
         return losses.sum() / max(1, len(losses))

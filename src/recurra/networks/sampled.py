@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from recurra import ops
-from recurra.networks.heads import SoftmaxHead
+from recurra.networks.heads import SoftmaxHead, counted, mean
 
 __all__ = ["SampledSoftmax"]
 
@@ -43,21 +43,28 @@ class SampledSoftmax(nn.Module):
         chances = frequencies[exact:].clamp(min=1).double().sqrt()
         self.chances = (chances / chances.sum()).float()
 
-    def loss(self, h: Tensor, target: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """The mean negative log-likelihood, in nats, of the tokens `target` (N,) after h (N, D)."""
+    def loss(
+        self,
+        h: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The mean negative log-likelihood, in nats, of the tokens `target` (…) after h (…, D), as the head's own."""
         head = self.head
         if self.exact + self.drawn >= head.vocabulary:
-            return head.loss(h, target)
+            return head.loss(h, target, weight)
+        h, target, counts = counted(h, target, weight)
         h = h if head.projection is None else linear(h, head.projection)
         drawn = torch.multinomial(self.chances, self.drawn, replacement=True, generator=generator)
         known = torch.cat([torch.arange(self.exact), self.exact + drawn])
-        weight = head.weight[known]
-        weighed = torch.zeros(len(known))
-        weighed[self.exact :] = -(self.chances[drawn] * self.drawn).log()
+        matrix = head.weight[known]
+        weighed = h.new_zeros(len(known))
+        weighed[self.exact :] = -(self.chances[drawn] * self.drawn).log().to(h.dtype)
         bias = weighed if head.bias is None else head.bias[known] + weighed
         own = (h * head.weight[target]).sum(-1)
         own = own if head.bias is None else own + head.bias[target]
         # What was drawn and is the target counts once, as itself.
-        scores = ops.linear(h, weight, bias).masked_fill(known == target.unsqueeze(-1), -torch.inf)
+        scores = ops.linear(h, matrix, bias).masked_fill(known == target.unsqueeze(-1), -torch.inf)
         scores = torch.cat([scores, own.unsqueeze(-1)], -1)
-        return ops.cross_entropy(scores, torch.full_like(target, len(known))).mean()
+        return mean(ops.cross_entropy(scores, torch.full_like(target, len(known))), counts)

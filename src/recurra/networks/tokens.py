@@ -11,6 +11,7 @@ from recurra.networks.dropout import dropout
 from recurra.networks.embeddings import Embedding
 from recurra.networks.heads import AdaptiveSoftmaxHead, SoftmaxHead
 from recurra.networks.recurrent import Recurrent
+from recurra.networks.sampled import SampledSoftmax
 from recurra.ops import ragged
 from recurra.ops.dense.masks import check_rate
 
@@ -106,15 +107,21 @@ class TokenNetwork(nn.Module):
         lengths: Tensor | None = None,
         weight: Tensor | None = None,
         generator: torch.Generator | None = None,
+        *,
+        sampled: SampledSoftmax | None = None,
     ) -> tuple[Tensor, Any]:
         """The mean negative log-likelihood, in nats, of `targets` (B, T) after `tokens` (B, T), and the state after.
 
         What counts are the steps within `lengths`, each as much as its `weight` (B, T) says (`recurra.networks.heads`).
-        In training the regularizations are added.
+        In training the regularizations are added. `sampled` gives the loss in place of the head, of which it is.
         """
         hidden, after = self(tokens, state, lengths, generator)
         entering = self._dropped(hidden, self.output_dropout, generator)
-        loss = self.head.loss(entering, targets, counting(targets, lengths, weight))
+        counts = counting(targets, lengths, weight)
+        if sampled is None:
+            loss = self.head.loss(entering, targets, counts)
+        else:
+            loss = sampled.loss(entering, targets, counts, generator)
         if self.training and self.activation_regularization:
             loss = loss + self.activation_regularization * _mean_square(entering, lengths)
         if self.training and self.temporal_regularization:

@@ -138,6 +138,8 @@ def test_a_spoilt_folder_is_refused(model: LanguageModel, tmp_path: Path, spoilt
         ({"layers": 0}, "layers must be a whole number"),
         ({"dropout": 1.0}, "dropout must be a number"),
         ({"cutoffs": [10]}, "tied=False"),
+        ({"sampled": -1}, "sampled must be a whole number"),
+        ({"sampled": 9, "cutoffs": [10], "tied": False}, "not both"),
         ({"weight_drop": 0.5, "cell": "mingru"}, "no layer has a parameter"),
     ],
 )
@@ -172,6 +174,15 @@ def test_an_adaptive_softmax_writes() -> None:
     learner = LanguageModel("lstm", "tiny", tokenizer="bytes", cutoffs=[64, 128], tied=False, steps=2)
     fitted = learner.fit(["rare tokens are cheap. " * 20])
     assert fitted.score("rare").total > 0
+
+
+def test_a_sampled_softmax_is_trained_and_the_whole_one_writes() -> None:
+    learner = LanguageModel(
+        "lstm", "tiny", tokenizer="words", vocabulary=400, sampled=60, steps=60, learning_rate=0.01
+    )
+    fitted = learner.fit(["rare tokens are cheap, and each text is as good as any. " * 30])
+    assert fitted.quality_["nats_per_token"] < 3  # of 269 tokens, the logarithm is 5.6
+    assert fitted.score("each text").total > 0
 
 
 def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:

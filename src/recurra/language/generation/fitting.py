@@ -20,19 +20,32 @@ try:
 except ImportError as error:
     raise MissingExtraError.of("torch", "train") from error
 
-from recurra.language.generation.data import Pieces
+from recurra.language.generation.data import Line, Pieces
 from recurra.language.generation.dynamic import dynamic_evaluation, gradient_sizes
 from recurra.language.generation.network import cell_named, make_network
 from recurra.language.generation.settings import Architecture
 from recurra.language.generation.streams import NextToken, Streams
-from recurra.networks import TokenNetwork
+from recurra.networks import SoftmaxHead, TokenNetwork
+from recurra.networks.sampled import SampledSoftmax
 from recurra.streaming import pack as packing
 from recurra.streaming.packed import Packed
 from recurra.training import Outcome, Recipe, train
 
-__all__ = ["adapt", "arrays_of", "cell_named", "learn", "network_of", "pack", "parameters", "sample"]
+__all__ = [
+    "adapt",
+    "arrays_of",
+    "cell_named",
+    "learn",
+    "network_of",
+    "pack",
+    "parameters",
+    "sample",
+    "sampled_of",
+]
 
 WINDOW = 32  # tokens between two changes of the weights when a model adapts
+
+COUNTED = 1 << 20  # tokens at a time
 
 
 def learn(
@@ -45,14 +58,18 @@ def learn(
     steps: int,
     folder: Path | None,
     fingerprint: str,
+    sampled: int = 0,
     seen: Callable[[TokenNetwork, float], None] | None = None,
 ) -> tuple[Outcome, TokenNetwork]:
-    """Train a network on documents; `rows` streams, `steps` tokens of each at a time. The rest is as for `train`."""
+    """Train a network on documents; `rows` streams, `steps` tokens of each at a time. The rest is as for `train`.
+
+    `sampled`: how many tokens the softmax is computed of in training, two thirds of them the most frequent; 0: all.
+    """
     network = make_network(architecture, torch.Generator().manual_seed(recipe.seed))
     source = Streams(learned, rows=rows, steps=steps, seed=recipe.seed)
     outcome = train(
         network,
-        NextToken(held, seen),
+        NextToken(held, seen, sampled_of(network, learned, sampled) if sampled else None),
         source,
         recipe,
         folder=folder,
@@ -63,6 +80,19 @@ def learn(
         per_step=source.rows * source.steps,
     )
     return outcome, network
+
+
+def sampled_of(network: TokenNetwork, learned: Pieces, count: int) -> SampledSoftmax:
+    """A loss from `count` tokens of the vocabulary; UsageError where the head is no plain softmax."""
+    if not isinstance(network.head, SoftmaxHead):
+        raise UsageError("a softmax is sampled or adaptive, not both", hint="Leave out cutoffs or sampled.")
+    line, frequencies = Line(learned), np.zeros(network.head.vocabulary, np.int64)
+    for place in range(0, len(line), COUNTED):
+        part = line.read(place, min(COUNTED, len(line) - place))
+        frequencies += np.bincount(part, minlength=len(frequencies))
+    drawn = max(1, count // 3)
+    exact = max(1, count - drawn)
+    return SampledSoftmax(network.head, torch.from_numpy(frequencies), exact=exact, drawn=drawn)
 
 
 def sample(

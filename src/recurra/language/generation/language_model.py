@@ -48,6 +48,7 @@ class LanguageModel(Estimator):
     tokenizer: "bpe", "words", "spaced", "characters" or "bytes": see `recurra.text.tokenizer`.
     tied: whether one matrix reads tokens and scores them.
     cutoffs: where an adaptive softmax has its clusters, for large vocabularies; it needs tied=False.
+    sampled: how many tokens the softmax is computed of in training, for large vocabularies; 0: all of them.
     norm, residual: see `recurra.networks.Recurrent`.
     input_dropout, output_dropout: of what enters the stack and the head; None: as dropout.
     word_dropout, weight_drop, activation_regularization, temporal_regularization: see `recurra.networks`
@@ -76,6 +77,7 @@ class LanguageModel(Estimator):
         tokenizer: str = "bpe",
         tied: bool = True,
         cutoffs: Sequence[int] | None = None,
+        sampled: int = 0,
         norm: str | None = None,
         residual: bool = False,
         input_dropout: float | None = None,
@@ -106,6 +108,7 @@ class LanguageModel(Estimator):
         self.tokenizer = tokenizer
         self.tied = tied
         self.cutoffs = cutoffs
+        self.sampled = sampled
         self.norm = norm
         self.residual = residual
         self.input_dropout = input_dropout
@@ -176,6 +179,7 @@ class LanguageModel(Estimator):
             steps=self.window,
             folder=None if checkpoint is None else Path(checkpoint),
             fingerprint=self._fingerprint(data),
+            sampled=self.sampled,
             seen=None if say is None else seen,
         )
         weights = fitting.arrays_of(network)

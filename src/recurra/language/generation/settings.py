@@ -103,6 +103,15 @@ def check(model: LanguageModel) -> None:
         raise UsageError("copy_run must be 0 or an odd number, 3 to 1001", value=run)
     for cutoff in model.cutoffs or ():
         _whole("every cutoff", cutoff, 2**20)
+    sampled = model.sampled
+    if (
+        isinstance(sampled, bool)
+        or not isinstance(sampled, Integral)
+        or not 0 <= sampled <= LARGEST["vocabulary"]
+    ):
+        raise UsageError(f"sampled must be a whole number, 0 to {LARGEST['vocabulary']:,}", value=sampled)
+    if sampled and model.cutoffs:
+        raise UsageError("a softmax is sampled or adaptive, not both", hint="Leave out cutoffs or sampled.")
     if model.cutoffs and model.tied:
         raise UsageError(
             "an adaptive softmax has matrices of its own", value=model.cutoffs, hint="Say tied=False."

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recurra.language.generation.data import Line, Pieces
 from recurra.networks import TokenNetwork
+from recurra.networks.sampled import SampledSoftmax
 
 __all__ = ["NextToken", "Streams", "Text", "mean_loss"]
 
@@ -80,13 +81,17 @@ class Streams:
 class NextToken:
     """Trains a network to say the next token; `held` are documents to see how well, None for none.
 
-    `seen` is called after each look, with the network and nats per held-out token.
+    `seen` is called after each look, with the network and nats per held-out token; `sampled` gives the loss in
+    training, None for the network's own.
     """
 
     def __init__(
-        self, held: Pieces | None, seen: Callable[[TokenNetwork, float], None] | None = None
+        self,
+        held: Pieces | None,
+        seen: Callable[[TokenNetwork, float], None] | None = None,
+        sampled: SampledSoftmax | None = None,
     ) -> None:
-        self.held, self.seen = held, seen
+        self.held, self.seen, self.sampled = held, seen, sampled
 
     def initial_state(self, network: TokenNetwork, batch_size: int) -> Any:
         """The state of rows that begin."""
@@ -94,7 +99,7 @@ class NextToken:
 
     def loss(self, network: TokenNetwork, batch: Text, state: Any) -> tuple[Tensor, Any]:
         """Nats for each token."""
-        return network.loss(batch.tokens[:, :-1], batch.tokens[:, 1:], state)
+        return network.loss(batch.tokens[:, :-1], batch.tokens[:, 1:], state, sampled=self.sampled)
 
     def evaluate(self, network: TokenNetwork) -> float | None:
         """Nats for each held-out token."""

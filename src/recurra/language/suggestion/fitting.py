@@ -192,11 +192,9 @@ class NextWord:
 
     def loss(self, network: TokenNetwork, batch: Batch, state: Any) -> tuple[Tensor, Any]:
         """The mean over the words of the batch."""
-        hidden, after = network(batch.tokens[:, :-1], state)
-        hidden = torch.dropout(hidden, network.output_dropout, True)
         targets = batch.tokens[:, 1:]
-        counting = self.words[targets]
-        return self.sampled.loss(hidden[counting], targets[counting]), after
+        weight = self.words[targets]
+        return network.loss(batch.tokens[:, :-1], targets, state, weight=weight, sampled=self.sampled)
 
     def evaluate(self, network: TokenNetwork) -> float | None:
         """The whole softmax's loss on the exam."""
