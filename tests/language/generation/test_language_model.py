@@ -181,7 +181,7 @@ def test_a_sampled_softmax_is_trained_and_the_whole_one_writes() -> None:
         "lstm", "tiny", tokenizer="words", vocabulary=400, sampled=60, steps=60, learning_rate=0.01
     )
     fitted = learner.fit(["rare tokens are cheap, and each text is as good as any. " * 30])
-    assert fitted.quality_["nats_per_token"] < 3  # of 269 tokens, the logarithm is 5.6
+    assert fitted.quality_["nats_per_token"] < 4  # of 269 tokens, the logarithm is 5.6
     assert fitted.score("each text").total > 0
 
 
