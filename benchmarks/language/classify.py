@@ -3,9 +3,10 @@
     python benchmarks/language/classify.py [--sets sst2 trec] [--seconds 180] [--seed 0] [--quick] [--json FILE]
 
 SST-2 (Socher et al. 2013): trained on the 6,920 sentences, measured on the dev part. TREC (Li & Roth 2002), coarse
-labels: a random tenth (seed 0) of the training questions is measured on, the rest is trained on. `TextClassifier` has
-its defaults, and sees nothing of what is measured on: it holds out a tenth of its training part itself. Bars: 79.5 %
-and NB-SVM's on SST-2, 87 % on TREC, 180 s of training each on two quiet cores.
+labels: a random tenth of the training questions is measured on, the rest is trained on; three times, with seeds 0, 1
+and 2, for a share of 545 questions is known to 1.5 % only: the mean counts. `TextClassifier` has its defaults,
+and sees nothing of what is measured on: it holds out a tenth of its training part itself. Bars: 79.5 % and NB-SVM's on
+SST-2, 87 % on TREC, 180 s of training each on two quiet cores.
 
 The peer is NB-SVM (Wang & Manning 2012, https://aclanthology.org/P12-2018) from scikit-learn's LinearSVC: as published
 (words and pairs of them, C 1, β 0.25), and with words or pairs, C and β chosen by cross-validation over the training
@@ -42,6 +43,7 @@ DATA = (
 )
 BARS = {"sst2": 0.795, "trec": 0.87}
 SHARE = 0.1  # of TREC's questions that is measured on
+DRAWS = {"sst2": 1, "trec": 3}
 PUBLISHED = (2, 1.0, 0.25)  # words in a row, C, β
 CHOICES = list(product((1, 2), (0.1, 0.3, 1.0), (0.25, 1.0)))
 
@@ -65,12 +67,12 @@ def read(name: str) -> Part:
     return Part([text for _, text in pairs], [label for label, _ in pairs])
 
 
-def parts(name: str) -> tuple[Part, Part]:
-    """What is trained on, and what is measured on."""
+def parts(name: str, draw: int = 0) -> tuple[Part, Part]:
+    """What is trained on, and what is measured on; `draw` is the seed of a random tenth."""
     if name == "sst2":
         return read("stsa.binary.train.xz"), read("stsa.binary.dev.xz")
     everything = read("TREC.train.all.xz")
-    order = np.random.default_rng(0).permutation(len(everything.texts))
+    order = np.random.default_rng(draw).permutation(len(everything.texts))
     count = int(SHARE * len(order))
     return everything.at(order[count:]), everything.at(order[:count])
 
@@ -118,15 +120,30 @@ def chosen(train: Part) -> tuple[int, float, float]:
 
 
 def measure(name: str, seconds: float, seed: int, quick: bool) -> dict[str, Any]:
-    train, test = parts(name)
+    draws = [measure_once(*parts(name, draw), seconds, seed, quick) for draw in range(DRAWS[name])]
+    rows = {who: float(np.mean([each["accuracy"][who] for each in draws])) for who in draws[0]["accuracy"]}
+    print(f"\n{name}: {draws[0]['learned']:,} texts to train on, {draws[0]['measured']:,} to measure on")
+    for who, share in rows.items():
+        print(f"  {who:40s} {share:6.1%}  " + " ".join(f"{each['accuracy'][who]:.1%}" for each in draws))
+    for each in draws:
+        print(
+            f"  log loss {each['log_loss']:.3f}, calibration error {each['calibration_error']:.1%}; trained in "
+            f"{each['seconds']:.0f} s, {each['cpu_seconds']:.0f} s of processor, ended by {each['stopped']}; "
+            f"{each['milliseconds']:.2f} ms a text without torch; NB-SVM's choice {each['chosen']}"
+        )
+    bar = max([BARS[name], *(list(rows.values())[1:3] if name == "sst2" else [])])
+    print(f"  bar {bar:.1%}: {'reached' if rows['TextClassifier'] >= bar else 'MISSED'}", flush=True)
+    return {"accuracy": rows, "draws": draws, "bar": bar}
+
+
+def measure_once(train: Part, test: Part, seconds: float, seed: int, quick: bool) -> dict[str, Any]:
     settings = chosen(train)
-    rows: dict[str, Any] = {
-        "always the most frequent label": max(test.labels.count(each) for each in set(test.labels))
-        / len(test.labels),
+    frequent = max(set(train.labels), key=lambda label: (train.labels.count(label), label))
+    rows: dict[str, float] = {
+        "always the most frequent label": test.labels.count(frequent) / len(test.labels),
         "NB-SVM as published": accuracy(NBSVM(*PUBLISHED).fit(*train), test),
-        f"NB-SVM chosen by cross-validation, {settings}": accuracy(NBSVM(*settings).fit(*train), test),
+        "NB-SVM chosen by cross-validation": accuracy(NBSVM(*settings).fit(*train), test),
     }
-    best = max(list(rows.values())[1:])
     small = {"size": 8, "hidden_size": 8, "members": 1, "epochs": 1} if quick else {}
     model = TextClassifier(seed=seed, **small)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -135,20 +152,19 @@ def measure(name: str, seconds: float, seed: int, quick: bool) -> dict[str, Any]
     found = model.evaluate(*test)
     start = time.perf_counter()
     model.predict(test.texts)
-    answering = (time.perf_counter() - start) / len(test.texts)
     rows["TextClassifier"] = found.accuracy
-    print(f"\n{name}: {len(train.texts):,} texts to train on, {len(test.texts):,} to measure on")
-    for who, share in rows.items():
-        print(f"  {who:60s} {share:6.1%}")
-    print(f"  log loss {found.log_loss:.3f}, calibration error {found.calibration_error:.1%}")
-    print(
-        f"  trained in {wall:.0f} s, {cpu:.0f} s of processor, {model.outcome_.steps} steps, "
-        f"ended by {model.outcome_.stopped}"
-    )
-    print(f"  {1000 * answering:.2f} ms a text, without torch")
-    bar = max(BARS[name], best if name == "sst2" else 0)
-    print(f"  bar {bar:.1%}: {'reached' if found.accuracy >= bar else 'MISSED'}")
-    return {"accuracy": rows, "log_loss": found.log_loss, "seconds": wall, "cpu_seconds": cpu, "bar": bar}
+    return {
+        "learned": len(train.texts),
+        "measured": len(test.texts),
+        "accuracy": rows,
+        "chosen": settings,
+        "log_loss": found.log_loss,
+        "calibration_error": found.calibration_error,
+        "milliseconds": 1000 * (time.perf_counter() - start) / len(test.texts),
+        "seconds": wall,
+        "cpu_seconds": cpu,
+        "stopped": model.outcome_.stopped,
+    }
 
 
 def main() -> None:
