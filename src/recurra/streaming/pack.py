@@ -58,7 +58,8 @@ def pack(
     network: what has `step(x, state) -> (y, state)` and `initial_state`: a cell, a block, a `Recurrent` without
         bidirectional layers, a `TokenNetwork`, an `AttentionDecoder`. It is not changed.
     weights: how its matrices are stored, "float32", "float16", "int8" or "int4".
-    sample: what the packed network is checked with: tokens (B, T) or numbers (B, T, I); None draws some.
+    sample: what the packed network is checked with: tokens (B, T) or numbers (B, T, I); None: tokens that the network
+        writes itself, or drawn numbers.
     bound: how large `Agreement.error` may be; None: 0.001, 0.01, 0.1 and 0.5, in the order of the formats;
         infinity leaves the check out.
     about: plain JSON values that are kept in the file.
@@ -144,9 +145,18 @@ def _size(x: NDArray[np.float32]) -> float:
 def _drawn(network: Any, packed: Packed) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     _, size, offset = packed.description["inputs"][0]
-    if offset is None:
-        return torch.randint(size, (ROWS, STEPS), generator=generator)
-    return torch.randn(ROWS, STEPS, size, generator=generator)
+    if offset is not None:
+        return torch.randn(ROWS, STEPS, size, generator=generator)
+    # The network writes them itself: among tokens that follow no rule it never learnt to find its way, and the least
+    # difference grows from step to step.
+    tokens = [torch.randint(size, (ROWS,), generator=generator)]
+    state = network.initial_state(ROWS)
+    memory = [_memory(network, ROWS)] if isinstance(network, AttentionDecoder) else []
+    with torch.no_grad():
+        while len(tokens) < STEPS:
+            scores, state = network.step(tokens[-1], state, *memory)
+            tokens.append(torch.multinomial(scores.softmax(-1), 1, generator=generator).squeeze(1))
+    return torch.stack(tokens, 1)
 
 
 def _memory(network: AttentionDecoder, rows: int) -> Memory:

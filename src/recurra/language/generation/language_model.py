@@ -332,8 +332,7 @@ class LanguageModel(Estimator):
         from recurra.language.generation import fitting
 
         about = {"of": digest_of(self.weights_)}
-        tokens = np.random.default_rng(0).integers(self.tokenizer_.size, size=(4, 64))
-        packed, error = fitting.pack(self.network_, weights, tokens, about)
+        packed, error = fitting.pack(self.network_, weights, None, about)
         self.packed_ = packed
         self.__dict__.pop("engine_", None)
         if only:

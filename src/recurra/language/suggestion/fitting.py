@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_cell", "fit", "make_network", "pack_network"]
 
+SAMPLE = 8, 64  # texts, and words and marks of each, that a packed network is held to its source with
 EXAM_PARTS = 24  # parts of texts that are held out to choose the best weights by, at most
 EXAM_SHARE = 0.02
 
@@ -112,10 +113,17 @@ def fit(
     return outcome, network
 
 
-def pack_network(network: TokenNetwork, weights: str) -> Packed:
-    """The network for the engine, its matrices in the format `weights`; raises as `recurra.streaming.pack` does."""
+def pack_network(network: TokenNetwork, weights: str, corpus: Corpus) -> Packed:
+    """The network for the engine, its matrices in the format `weights`, held to what it was over texts of the corpus.
+
+    Raises as `recurra.streaming.pack` does.
+    """
+    # Of its own accord it writes neither marks nor ends, and where it is then it was never trained to be.
+    length = min(SAMPLE[1], len(corpus.tokens))
+    starts = np.linspace(0, len(corpus.tokens) - length, SAMPLE[0]).astype(np.int64)
+    sample = np.stack([corpus.tokens[start : start + length] for start in starts])
     try:
-        return pack.pack(network, weights)
+        return pack.pack(network, weights, sample=sample.astype(np.int64))
     except NotImplementedError as error:
         raise UsageError(f"this network cannot be packed: {error}", hint="Use another cell.") from error
 

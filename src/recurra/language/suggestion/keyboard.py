@@ -128,7 +128,7 @@ class Keyboard(Estimator):
         corpus = counting.count(texts, self.vocabulary, self.dictionary)
         folder = None if checkpoint is None else Path(checkpoint)
         outcome, network = fitting.fit(self, corpus, max_seconds, folder, self._fingerprint(corpus))
-        packed = fitting.pack_network(network, self.weights)
+        packed = fitting.pack_network(network, self.weights, corpus)
         self.lexicon_, self.outcome_, self.network_ = corpus.lexicon, outcome, packed
         self.parameters_ = sum(each.numel() for each in network.parameters())
         self.__dict__.pop("_reading", None)
