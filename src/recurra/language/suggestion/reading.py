@@ -9,7 +9,7 @@ Legend: L words of the lexicon.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,8 @@ class Reader:
         self.lexicon = lexicon
         self.engine = Engine(network, threads=1)
         self._network = np.flatnonzero(lexicon.tokens != UNKNOWN)
+        self._tokens = lexicon.tokens.astype(np.intp)
+        self._beyond = len(self._network) < len(lexicon)
         self.take(personal, blocked)
 
     def take(self, personal: Phrases[str] | None, blocked: Collection[str]) -> None:
@@ -139,12 +141,17 @@ class Reader:
         """How probable each word is to be the next, by its number."""
         if self._chances is None:
             size = len(self.lexicon)
+            e = np.exp(self.scores - self.scores.max())
+            # All words together, before they are as many as the lexicon has: those of the network and its unknown one.
+            total = e[self.lexicon.vocabulary - len(self._network) :].sum()
+            total += e[UNKNOWN] if self._beyond else 0.0
+            own = [] if self._personal is None else [(self._personal, OWN_DOUBT)]
+            left, counted = _believed([*own, (self._recent, DOUBT)], self._before)
+            e *= left / total
             p = np.zeros(size + len(self._strangers), np.float32)
-            p[:size] = np.exp(self.scores - self.scores.max())[self.lexicon.tokens] * self.lexicon.shares
-            p /= p.sum()
-            if self._personal is not None:
-                _believe(p, self._personal, self._before, OWN_DOUBT)
-            _believe(p, self._recent, self._before, DOUBT)
+            np.multiply(e.take(self._tokens), self.lexicon.shares, out=p[:size])
+            for weight, words, shares in counted:
+                p[words] += weight * shares
             p[self._banned_places] = 0.0
             self._chances = p
         return self._chances
@@ -198,18 +205,28 @@ class Reader:
         return written(known, prefix, self.habits)
 
 
-def _believe(p: Floats, phrases: Phrases[int], before: tuple[int, ...], doubt: Mapping[int, float]) -> None:
-    """Mix into chances what was counted in the same places, the more of it the longer they are alike."""
-    for length in range(min(LONGEST, len(before)) + 1):
-        context = before[len(before) - length :]
-        words = phrases.after.get(context)
-        if words is None:
-            return
-        total = phrases.total(context)
-        trust = total / (total + doubt[length])
-        p *= 1 - trust
-        numbers = np.fromiter(words.keys(), np.int64, len(words))
-        p[numbers] += trust * phrases.shares(context)
+def _believed(
+    counts: Sequence[tuple[Phrases[int], Mapping[int, float]]], before: tuple[int, ...]
+) -> tuple[float, list[tuple[float, NDArray[np.int64], NDArray[np.float64]]]]:
+    """How far the network is believed, and each list of words that were counted in the same place: weight and shares.
+
+    What comes later in `counts`, and what was counted behind more of the same words, goes before.
+    """
+    found = []
+    for phrases, doubt in counts:
+        for length in range(min(LONGEST, len(before)) + 1):
+            context = before[len(before) - length :]
+            words = phrases.after.get(context)
+            if words is None:
+                break
+            total = phrases.total(context)
+            numbers = np.fromiter(words.keys(), np.int64, len(words))
+            found.append((total / (total + doubt[length]), numbers, phrases.shares(context)))
+    left, weighed = 1.0, []
+    for trust, numbers, shares in reversed(found):
+        weighed.append((left * trust, numbers, shares))
+        left *= 1 - trust
+    return left, weighed
 
 
 def best_of(values: Floats, k: int) -> NDArray[np.int64]:
