@@ -17,10 +17,12 @@ from pathlib import Path
 RUNS = 7
 BAR = 0.3  # seconds
 HELP = "import sys; sys.argv = ['recurra', '--help']; from recurra.cli import main; main()"
+SUGGEST = "import sys; sys.argv = ['recurra', 'suggest', 'see you to']; from recurra.cli import main; main()"
 COMMANDS = {
     "python -c pass": "pass",
     "python -c 'import recurra'": "import recurra",
     "recurra --help": HELP,
+    "recurra suggest": SUGGEST,
 }
 PACK = """
 from recurra.cells import LSTM
