@@ -35,8 +35,9 @@ assert model.predict(["what a lovely day"])[0] == "good"
 @pytest.mark.parametrize(
     ("page", "programs", "check"),
     [
-        ("networks", 2, NETWORKS),
+        ("networks", 3, NETWORKS),
         ("streaming", 3, STREAMING),
+        ("keyboard", 1, KEYBOARD),
         ("language", 1, LANGUAGE),
         ("classify", 1, CLASSIFY),
     ],
