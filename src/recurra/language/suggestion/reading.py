@@ -188,16 +188,21 @@ class Reader:
     def _mistyped(self, typed: str) -> Iterator[tuple[str, float]]:
         """Words that may be meant if letters of what is typed are wrong, missing, too many or the wrong way round."""
         from rapidfuzz.distance import OSA
+        from rapidfuzz.process import cdist
 
         p, keys, length = self.chances, self.lexicon.keys, len(typed)
         most = 2 if length >= LONG_TYPED else 1
-        for first in {typed[0], typed[1]}:  # the first letter is mostly right
-            where = self.lexicon.beginning(first)
-            for place in where.start + best_of(p[where], PLAUSIBLE):
-                key = keys[place]
-                wrong = min(OSA.distance(typed, key[:end], score_cutoff=most) for end in (length, length + 1))
-                if 0 < wrong <= most:
-                    yield key, float(p[place]) * MISTYPED**wrong
+        parts = [
+            self.lexicon.beginning(first) for first in sorted({typed[0], typed[1]})
+        ]  # the first is mostly right
+        places = np.concatenate([part.start + best_of(p[part], PLAUSIBLE) for part in parts])
+        names = [keys[place] for place in places]
+        cut = [[name[:end] for name in names] for end in (length, length + 1)]
+        wrong = np.minimum(
+            *(cdist([typed], each, scorer=OSA.distance, score_cutoff=most, dtype=np.uint8)[0] for each in cut)
+        )
+        for number in np.flatnonzero((wrong > 0) & (wrong <= most)):
+            yield names[number], float(p[places[number]]) * MISTYPED ** int(wrong[number])
 
     def _written(self, key: str, prefix: str) -> str:
         place = self.lexicon.find(key)
