@@ -44,12 +44,13 @@ def measured(
     ways: Mapping[str, Way],
     *,
     quick: bool = False,
+    budget: float = 6.0,
     tolerance: float = TOLERANCE,
     seen: Callable[[Sequence[Tensor]], Sequence[Tensor]] = lambda result: result,
 ) -> dict[str, Times]:
-    """Hold what the ways give to the first way's, as far as it is `seen`; then time them in turns."""
+    """Hold what the ways give to the first way's, as far as it is `seen`; time them in turns for some `budget` s."""
     check_alike({name: seen(way()) for name, way in ways.items()}, tolerance)
-    return take_turns(ways, budget=0.2 if quick else 6.0, rounds=(2, 3) if quick else (3, 31))
+    return take_turns(ways, budget=0.2 if quick else budget, rounds=(2, 3) if quick else (3, 31))
 
 
 def row(what: Mapping[str, Any], times: Mapping[str, Times], ours: str) -> Row:

@@ -98,7 +98,7 @@ def main() -> None:
     for name, units, kind, vocabulary, batch, steps in MODELS:
         size = (8, 20, 3, 9) if options.quick else (units, vocabulary, batch, steps)
         what = {"model": name, "layers": kind, **dict(zip(("H", "V", "B", "T"), size, strict=True))}
-        rows.append(row(what, measured(ways(kind, *size), quick=options.quick), OURS))
+        rows.append(row(what, measured(ways(kind, *size), quick=options.quick, budget=30.0), OURS))
     report(options, rows)
 
 
