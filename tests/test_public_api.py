@@ -72,6 +72,7 @@ NAMES = {
         "Memory",
         "QuantileHead",
         "Recurrent",
+        "SampledSoftmax",
         "SoftmaxHead",
         "TokenNetwork",
     ],

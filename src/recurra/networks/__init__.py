@@ -9,6 +9,7 @@ from recurra.networks.decoder import AttentionDecoder, DecoderState
 from recurra.networks.embeddings import Embedding
 from recurra.networks.heads import AdaptiveSoftmaxHead, QuantileHead, SoftmaxHead
 from recurra.networks.recurrent import Recurrent
+from recurra.networks.sampled import SampledSoftmax
 from recurra.networks.tokens import TokenNetwork
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Memory",
     "QuantileHead",
     "Recurrent",
+    "SampledSoftmax",
     "SoftmaxHead",
     "TokenNetwork",
 ]
