@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import narwhals as nw
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recurra.errors import InputError, UsageError
 from recurra.forecasting.calendar import Dates, Frequency, anchored, frequency_named, infer_frequency
+from recurra.forecasting.covariates import Covariates
 from recurra.forecasting.invoices import has_cancellations, net_cancellations
 from recurra.forecasting.large import look_through, sum_batches
 from recurra.forecasting.lines import Cancellations, Gaps, Negative, Place, Reading, sales_lines
@@ -41,6 +42,8 @@ class Panel:
     whole: every quantity is a whole number.
     nonnegative: no quantity is negative.
     notes: everything that was decided on the way here, in sentences.
+    status: (N, T) uint8, what each value says (`covariates.OBSERVED`, AT_LEAST, MISSING); None: all are OBSERVED.
+    covariates: what else is known of the series.
     """
 
     ids: tuple[str, ...]
@@ -51,6 +54,8 @@ class Panel:
     whole: bool
     nonnegative: bool = True
     notes: tuple[str, ...] = ()
+    status: NDArray[np.uint8] | None = None
+    covariates: Covariates = field(default_factory=Covariates)
 
     @classmethod
     def from_frame(cls, frame: Any, **reading: Any) -> Panel:
@@ -95,10 +100,13 @@ class Panel:
         """
         if not 0 < t <= len(self.dates):
             raise UsageError(f"t must lie between 1 and {len(self.dates)}", value=t)
-        begun = self.first < t
-        ids = tuple(name for name, kept in zip(self.ids, begun, strict=True) if kept)
+        begun = self._of(np.flatnonzero(self.first < t))
         return replace(
-            self, ids=ids, dates=self.dates[:t], values=self.values[begun, :t], first=self.first[begun]
+            begun,
+            dates=self.dates[:t],
+            values=begun.values[:, :t],
+            status=None if begun.status is None else begun.status[:, :t],
+            covariates=begun.covariates.until(t),
         )
 
     def select(self, ids: Sequence[str]) -> Panel:
@@ -115,7 +123,17 @@ class Panel:
                 "no such item", value=missing[0], hint=f"There are {len(self.ids):,}, such as {self.ids[0]}."
             )
         index = np.array([places[name] for name in ids], dtype=np.int64)
-        return replace(self, ids=tuple(ids), values=self.values[index], first=self.first[index])
+        return self._of(index)
+
+    def _of(self, index: NDArray[np.int64]) -> Panel:
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in index),
+            values=self.values[index],
+            first=self.first[index],
+            status=None if self.status is None else self.status[index],
+            covariates=self.covariates.select(index),
+        )
 
 
 def date_column(dates: Dates, name: str = "ds") -> pl.Series:
