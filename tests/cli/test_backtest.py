@@ -18,7 +18,12 @@ def test_the_document(run: Any, shop: Path) -> None:
     answer = run("backtest", "sales.csv", *QUICK, "--json")
     assert answer.err == ""
     document = answer.document
-    assert document.keys() == {"notes", "horizon", "origins", "scores", "replay"}
+    assert document.keys() == {
+        *("notes", "horizon", "origins", "counted", "left_out"),
+        *("scores", "pit", "costs", "replay"),
+    }
+    assert document["costs"] is document["replay"] is None
+    assert (len(document["pit"]), document["left_out"]) == (10, 0)
     assert (document["horizon"], document["origins"]) == (5, 3)
     for score in document["scores"]:
         assert isinstance(score.pop("name"), str)
@@ -47,3 +52,22 @@ def test_order_plans_replayed(run: Any, shop: Path) -> None:
     refused = run("backtest", "sales.csv", *QUICK, "--lost-sales")
     assert refused.code == 2
     assert "--lost-sales is for a replay of order plans. Add --lead-time." in refused.err
+
+
+def test_what_errors_cost(run: Any, shop: Path) -> None:
+    costs = ("--holding-cost", 0.5, "--shortage-cost", 4)
+    answer = run("backtest", "sales.csv", *QUICK, *costs)
+    assert "What the errors of the forecasts would have cost" in answer.out
+    assert "│ who had known " in answer.out
+    document = run("backtest", "sales.csv", *QUICK, *costs, "--json").document
+    for row in document["costs"]:
+        assert row["total"] == row["holding"] + row["shortage"] > 0
+        assert row["holding"] == row["left"] * 0.5
+        assert row["shortage"] == row["missing"] * 4
+        assert row["per_unit"] == row["total"] / row["sales"]
+    refused = run("backtest", "sales.csv", *QUICK, *costs[:2])
+    assert refused.code == 2
+    assert "shortage_cost is missing: an error's cost needs both costs" in refused.err
+    refused = run("backtest", "sales.csv", *QUICK, "--holding-cost", -1, "--shortage-cost", 4)
+    assert refused.code == 2
+    assert "holding_cost does not fit" in refused.err

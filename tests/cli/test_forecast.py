@@ -71,7 +71,7 @@ def test_the_document(run: Any, shop: Path) -> None:
         assert row["ds"].startswith("2025-02-1")
         assert [row[level] for level in LEVELS] == sorted(row[level] for level in LEVELS)
     assert [row["unique_id"] for row in document["plan"]] == ["apple", "pear"]
-    assert document["backtest"].keys() == {"horizon", "origins", "scores", "replay"}
+    assert document["backtest"].keys() >= {"horizon", "origins", "scores", "pit", "costs", "replay"}
     assert document["files"] == [
         f"out/{name}" for name in ("forecast.csv", "forecast.parquet", "plan.csv", "report.html")
     ]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recurra.forecasting import metrics
+from recurra.forecasting.distribution import Quantiles
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -108,6 +109,124 @@ def test_calibration_brackets_the_level_for_counts_from_the_right_distribution()
     found = metrics.calibration(actual, np.broadcast_to(truth, (500, 40, 9)), levels)
     assert (found.below <= levels + 0.01).all()
     assert (found.at_or_below >= levels - 0.01).all()
+
+
+def poissons(rates: np.ndarray, levels: np.ndarray, size: int = 200_000) -> Quantiles:
+    """The quantiles of Poisson counts, as if they were rounded: those of a count and a half less, or more."""
+    generator = np.random.default_rng(5)
+    values = [
+        np.quantile(generator.poisson(rate, size) + generator.uniform(-0.5, 0.5, size), levels)
+        for rate in rates
+    ]
+    return Quantiles(levels, np.maximum(values, 0), 0.0)
+
+
+def test_the_pit_of_the_right_counts_is_flat_and_covers_what_it_says() -> None:
+    generator = np.random.default_rng(6)
+    rates, levels = np.array([0.2, 0.8, 3.0, 20.0]), np.linspace(0.002, 0.998, 499)
+    forecast = poissons(rates, levels)
+    actual = generator.poisson(rates[:, None], (4, 20_000))
+    spread = Quantiles(levels, np.broadcast_to(forecast.values[:, None], (4, 20_000, 499)), 0.0)
+    histogram = metrics.pit_histogram(actual, spread, whole=True)
+    np.testing.assert_allclose(histogram, 0.1, atol=0.004)
+    assert metrics.pit_coverage(histogram, 0.8) == pytest.approx(0.8, abs=0.005)
+    # The plain coverage of the same forecast is no 80%: nearly all the zeros lie on the lower end of the range.
+    plain = metrics.interval_coverage(
+        actual, np.rint(spread.at(np.broadcast_to([0.1, 0.9], (4, 20_000, 2)))), (0.1, 0.9)
+    )
+    assert plain > 0.87
+
+
+def test_the_pit_is_the_mean_of_the_randomised_one() -> None:
+    generator = np.random.default_rng(7)
+    levels = np.array([0.1, 0.5, 0.9])
+    forecast = Quantiles(levels, np.sort(generator.gamma(1, 3, (6, 4, 3)), axis=-1), 0.0)
+    actual = generator.poisson(3, (6, 4)).astype(float)
+    low = np.where(actual == 0, 0, forecast.probability(actual - 0.5))
+    high = forecast.probability(actual + 0.5)
+    drawn = low + (high - low) * generator.random((40_000, 6, 4))
+    expected = np.histogram(drawn, np.arange(11) / 10)[0] / drawn.size
+    np.testing.assert_allclose(metrics.pit_histogram(actual, forecast, whole=True), expected, atol=2e-3)
+
+
+def test_the_pit_of_numbers_that_are_not_whole() -> None:
+    generator = np.random.default_rng(8)
+    levels = np.linspace(0.01, 0.99, 99)
+    truth = Quantiles(
+        levels, np.broadcast_to(np.quantile(generator.gamma(2, 3, 200_000), levels), (50, 400, 99)), 0.0
+    )
+    actual = generator.gamma(2, 3, (50, 400))
+    np.testing.assert_allclose(metrics.pit_histogram(actual, truth, whole=False), 0.1, atol=0.01)
+    narrow = Quantiles(levels, truth.values * 0.5 + 3, 0.0)
+    assert metrics.pit_coverage(metrics.pit_histogram(actual, narrow, whole=False)) < 0.7
+    # A forecast without any spread, met exactly: anything between 0 and 1, and so evenly all.
+    certain = Quantiles(levels, np.full((1, 1, 99), 4.0), 0.0)
+    np.testing.assert_allclose(metrics.pit_histogram(np.array([[4.0]]), certain, whole=False), 0.1)
+    assert metrics.pit_histogram(np.array([[5.0]]), certain, whole=False).tolist() == [0] * 9 + [1]
+    assert metrics.pit_histogram(np.array([[3.0]]), certain, whole=False).tolist() == [1] + [0] * 9
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), whole=st.booleans(), ties=st.booleans())
+def test_the_pit_is_a_distribution_whatever_comes(seed: int, whole: bool, ties: bool) -> None:
+    generator = np.random.default_rng(seed)
+    values = np.sort(generator.gamma(0.5, 4, (3, 4, 5)) - 1, axis=-1)
+    values = np.rint(values) if ties else values
+    forecast = Quantiles(np.array([0.05, 0.1, 0.5, 0.9, 0.95]), values, -np.inf if seed % 2 else 0.0)
+    actual = np.rint(generator.normal(0, 3, (3, 4))) if whole else generator.normal(0, 3, (3, 4))
+    actual[generator.random((3, 4)) < 0.3] = np.nan
+    histogram = metrics.pit_histogram(actual, forecast, whole=whole)
+    if np.isnan(actual).all():
+        assert np.isnan(histogram).all()
+        return
+    assert (histogram >= -1e-12).all()
+    assert histogram.sum() == pytest.approx(1)
+
+
+def test_bins_that_do_not_end_where_an_interval_does() -> None:
+    assert metrics.pit_coverage(np.full(4, 0.25), 0.5) == 0.5
+    for interval in (0.9, 1.0, 0.0):
+        with pytest.raises(ValueError, match="do not end where"):
+            metrics.pit_coverage(np.full(10, 0.1), interval)
+
+
+def test_no_score_counts_a_demand_that_nobody_knows() -> None:
+    generator = np.random.default_rng(9)
+    actual, history = generator.poisson(4, (3, 6)).astype(float), generator.poisson(4, (3, 30)).astype(float)
+    quantiles = np.sort(generator.gamma(2, 2, (3, 6, 3)), axis=-1)
+    mean, first = quantiles.mean(-1), np.zeros(3, dtype=int)
+    whole = metrics.weighted_quantile_loss(actual[:2], quantiles[:2], LEVELS)
+    unknown = actual.copy()
+    unknown[2] = np.nan
+    assert metrics.weighted_quantile_loss(unknown, quantiles, LEVELS) == pytest.approx(whole)
+    assert metrics.bias(unknown, mean) == pytest.approx(metrics.bias(actual[:2], mean[:2]))
+    assert metrics.interval_coverage(unknown, quantiles, LEVELS) == metrics.interval_coverage(
+        actual[:2], quantiles[:2], LEVELS
+    )
+    for ours, theirs in zip(
+        metrics.calibration(unknown, quantiles, LEVELS),
+        metrics.calibration(actual[:2], quantiles[:2], LEVELS),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs)
+    for measure in (metrics.rmsse, lambda *a: metrics.mase(*a, season=7)):
+        found = measure(unknown, mean, history, first)
+        assert found.value == pytest.approx(measure(actual[:2], mean[:2], history[:2], first[:2]).value)
+        assert found.left_out == 1
+    nothing = np.full((3, 6), np.nan)
+    assert np.isnan(metrics.weighted_quantile_loss(nothing, quantiles, LEVELS))
+    assert np.isnan(metrics.bias(nothing, mean))
+    assert np.isnan(metrics.interval_coverage(nothing, quantiles, LEVELS))
+    assert np.isnan(metrics.calibration(nothing, quantiles, LEVELS).below).all()
+
+
+def test_a_period_of_the_history_that_nobody_knows_is_in_no_scale() -> None:
+    history = np.array([[2, 4, np.nan, 9, 8]])
+    # Differences of which both ends are known: 2 and -1.
+    score = metrics.rmsse(np.array([[3.0]]), np.array([[0.0]]), history, np.array([0]))
+    assert score.value == pytest.approx(3 / np.sqrt(2.5))
+    score = metrics.mase(np.array([[3.0]]), np.array([[0.0]]), history, np.array([0]), season=3)
+    assert score.value == pytest.approx(3 / np.mean([7, 4]))
 
 
 def test_bias_is_positive_when_too_much_is_forecast() -> None:

@@ -14,6 +14,7 @@ from recurra.forecasting.backtest import Backtest, Score, Window
 from recurra.forecasting.baselines import same_season_quantiles
 from recurra.forecasting.calendar import FREQUENCIES
 from recurra.forecasting.data import Panel
+from recurra.forecasting.error_costs import ErrorCost
 from recurra.forecasting.report import ReportContent, render_report, write_report
 from recurra.forecasting.report_backtest import headline
 from recurra.forecasting.stock import plan_stock
@@ -209,20 +210,28 @@ def test_the_backtest_says_who_won_and_does_not_flatter(own: float, words: str) 
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_the_verdict_on_the_range_forgives_counts_only_as_far_as_they_fall_on_its_ends() -> None:
+def test_the_verdict_on_the_range() -> None:
     report = content(items=2)
     base = backtest(report)
-    wide = replace(base.scores[0], coverage=0.95)
-    levels = np.array(LEVELS)
-    exact = metrics.Calibration(levels, levels, levels)
-    coarse = metrics.Calibration(levels, levels - 0.08, levels + 0.08)
-    for calibration, verdict in ((exact, "too wide"), (coarse, "about right"), (None, "too wide")):
-        shown = replace(base, scores=[wide, *base.scores[1:]], calibration=calibration)
-        assert (
-            f"held 95% of the sales: {verdict}" in Words(render_report(replace(report, backtest=shown))).text
-        )
-    narrow = replace(base, scores=[replace(wide, coverage=0.6), *base.scores[1:]])
-    assert "held 60% of the sales: too narrow" in Words(render_report(replace(report, backtest=narrow))).text
+    for coverage, verdict in ((0.6, "too narrow"), (0.78, "about right"), (0.95, "too wide")):
+        shown = replace(base, scores=[replace(base.scores[0], coverage=coverage), *base.scores[1:]])
+        text = Words(render_report(replace(report, backtest=shown))).text
+        assert f"held {coverage:.0%} of the sales: {verdict}" in text
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_what_errors_cost_and_what_no_score_counts_is_said() -> None:
+    report = content(items=2)
+    costs = [ErrorCost("recurra", 10, 30, 20, 3, 80), ErrorCost("naive", 50, 70, 100, 7, 80)]
+    shown = replace(backtest(report), costs=costs, pit=np.full(10, 0.1), counted=1000, left_out=12)
+    text = Words(render_report(replace(report, backtest=shown))).text
+    assert "recurra 40 0.500 10 30 20 3" in text
+    assert "naive 120 1.500 50 70 100 7" in text
+    assert "who had known 0 0" in text
+    assert "Of 1,000 periods of items 12 are in no score" in text
+    plain = Words(render_report(replace(report, backtest=backtest(report)))).text
+    assert "would have cost" not in plain
+    assert "in no score" not in plain
 
 
 def test_shapes_that_do_not_fit_are_refused_before_anything_is_drawn() -> None:

@@ -94,3 +94,30 @@ def test_the_item_whose_lead_time_is_too_long_for_the_forecast_is_named() -> Non
     table = pl.DataFrame({"unique_id": ["pear"], "on_hand": [0], "lead_time": [9]})
     with pytest.raises(UsageError, match=r"review of item 'pear' is 11 periods.*only 10.*--horizon 11"):
         plan_stock(np.ones((2, 500, 10)), IDS, lead_time=2, review=2, on_hand=table)
+
+
+@pytest.mark.parametrize("name", ["holding_cost", "shortage_cost"])
+def test_costs_of_items_by_a_mapping_or_a_frame(name: str) -> None:
+    table = pl.DataFrame({"unique_id": ["pear", "apple"], "on_hand": [0, 0], name: [5.0, 6.0]})
+    frame = pd.DataFrame({"unique_id": ["pear"], name: [3]})
+    for given in ({"pear": 3}, frame):
+        apple, pear = read(**{name: given})
+        assert (getattr(apple, name), getattr(pear, name)) == (0, 3)
+        apple, pear = read(table, **{name: given})  # where both say something, the argument does
+        assert (getattr(apple, name), getattr(pear, name)) == (6, 3)
+    for wrong in ({"pear": -3}, pd.DataFrame({"unique_id": ["pear"], name: ["many"]})):
+        with pytest.raises(InputError, match=f"{name} of item 'pear' does not fit"):
+            read(**{name: wrong})
+    with pytest.raises(InputError, match=f"the table of {name} has no such column; it has item"):
+        read(**{name: pl.DataFrame({"item": [1]})})
+    with pytest.raises(UsageError, match=f"{name} does not fit"):
+        read(**{name: "3"})
+
+
+def test_a_plan_with_costs_of_each_item() -> None:
+    paths = np.random.default_rng(0).poisson(5, (2, 2000, 10)).astype(float)
+    asked: dict[str, Any] = {"lead_time": 2, "review": 2, "target": "costs", "holding_cost": 1}
+    plan = plan_stock(paths, IDS, shortage_cost={"apple": 2, "pear": 38}, **asked)
+    assert plan.frame["service_level"].to_list() == pytest.approx([0.5, 0.95])
+    with pytest.raises(UsageError, match="needs the shortage_cost of every item, and item 'apple' has none"):
+        plan_stock(paths, IDS, shortage_cost={"pear": 38}, **asked)

@@ -134,6 +134,7 @@ def forecast(
         )
         if delivery.backtest is not None:
             _scores(console, delivery.backtest)
+            _costs(console, delivery.backtest)
             _replay(console, delivery.backtest)
         for path in delivery.files:
             console.say(f"Wrote {path}")
@@ -152,6 +153,8 @@ def backtest(
     review: stock.Review = None,
     service_level: stock.ServiceLevel = 0.95,
     lost_sales: stock.LostSales = False,
+    holding_cost: stock.HoldingCost = None,
+    shortage_cost: stock.ShortageCost = None,
     database: o.Database = None,
     query: o.Query = None,
     sheet: o.Sheet = None,
@@ -180,8 +183,17 @@ def backtest(
         forecaster = _untrained(context)
         panel = forecaster.read(_source(context))
         _notes(console, panel.notes)
-        result = run(forecaster, panel, origins=origins, max_seconds=max_seconds, **replay)
+        result = run(
+            forecaster,
+            panel,
+            origins=origins,
+            holding_cost=holding_cost,
+            shortage_cost=shortage_cost,
+            max_seconds=max_seconds,
+            **replay,
+        )
         _scores(console, result)
+        _costs(console, result)
         _replay(console, result)
         console.result(result.as_dict())
 
@@ -297,6 +309,11 @@ def _notes(console: Console, notes: Iterable[str]) -> None:
 
 
 def _scores(console: Console, result: Backtest) -> None:
+    if result.left_out:
+        console.note(
+            f"Periods of an item that are in no score: {result.left_out:,} of {result.counted:,}, where it had run out "
+            "or nobody knows what was wanted."
+        )
     console.table(
         f"Backtest: {result.origins} × {result.horizon} periods that the model had not seen",
         ["method", "weighted quantile loss", "RMSSE", "MASE", "in 80% range", "bias", "seconds"],
@@ -311,6 +328,28 @@ def _scores(console: Console, result: Backtest) -> None:
                 None if s.seconds is None else f"{s.seconds:.1f}",
             ]
             for s in result.scores
+        ],
+    )
+
+
+def _costs(console: Console, result: Backtest) -> None:
+    if result.costs is None:
+        return
+    console.table(
+        "What the errors of the forecasts would have cost",
+        ["method", "cost", "for each unit sold", "of it left over", "missing"],
+        [
+            *(
+                [
+                    cost.name,
+                    round(cost.total, 2),
+                    round(cost.per_unit, 4) if math.isfinite(cost.per_unit) else None,
+                    round(cost.holding, 2),
+                    round(cost.shortage, 2),
+                ]
+                for cost in result.costs
+            ),
+            ["who had known", 0, 0, 0, 0],
         ],
     )
 

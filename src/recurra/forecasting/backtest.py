@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,20 +16,25 @@ from numpy.typing import NDArray
 
 from recurra.errors import UsageError
 from recurra.forecasting.baselines import same_season_quantiles, seasonal_naive_quantiles
+from recurra.forecasting.covariates import OBSERVED
 from recurra.forecasting.data import Panel
-from recurra.forecasting.forecast import QUANTILES
+from recurra.forecasting.distribution import Quantiles
+from recurra.forecasting.error_costs import ErrorCost, error_cost
+from recurra.forecasting.forecast import LEVELS, QUANTILES
 from recurra.forecasting.forecaster import Forecaster
 from recurra.forecasting.metrics import (
     Calibration,
     bias,
     calibration,
-    interval_coverage,
     mase,
+    pit_coverage,
+    pit_histogram,
     rmsse,
     weighted_quantile_loss,
 )
 from recurra.forecasting.stock import default_review
 from recurra.forecasting.stock_backtest import Replay, check_replay, replay_stock
+from recurra.forecasting.terms import item_costs
 
 __all__ = ["Backtest", "Score", "Window", "backtest"]
 
@@ -39,7 +44,7 @@ INTERVAL = 0.8
 
 @dataclass(frozen=True)
 class Score:
-    """One method's scores over all origins, as `metrics.py` defines them; coverage is of the central 80% range."""
+    """One method's scores over all origins, as `metrics.py` defines them; coverage is that of the central 80%."""
 
     name: str
     weighted_quantile_loss: float
@@ -65,8 +70,10 @@ class Window:
 class Backtest:
     """The scores of the model, first, and of the baselines over `origins` windows of `horizon` periods.
 
-    `window` is the model's last one, `calibration` over all of them, at the levels of QUANTILES; `model` is the one
-    that was tested, trained on what came before the first origin; `replay` what its order plans would have led to.
+    `window` is the model's last one; over all of them `calibration`, at the levels of QUANTILES, and `pit`, its
+    `pit_histogram`. `model` is the one that was tested, trained on what came before the first origin; `replay` what its
+    order plans would have led to. `costs` are what the errors of each method would have cost, where costs were given.
+    Of `counted` periods of items, `left_out` are in no score: nobody knows what was wanted then.
     """
 
     scores: Sequence[Score]
@@ -76,16 +83,23 @@ class Backtest:
     window: Window | None = None
     model: Forecaster | None = None
     replay: Replay | None = None
+    pit: Array | None = None
+    costs: Sequence[ErrorCost] | None = None
+    counted: int = 0
+    left_out: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The scores as plain values, for `--json`; a score that is not defined is None."""
-        scores = [
-            {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in vars(score).items()}
-            for score in self.scores
-        ]
-        rows = None if self.replay is None else self.replay.rows()
-        played = rows and [{k: None if v != v else v for k, v in row.items()} for row in rows]
-        return {"horizon": self.horizon, "origins": self.origins, "scores": scores, "replay": played}
+        return {
+            "horizon": self.horizon,
+            "origins": self.origins,
+            "counted": self.counted,
+            "left_out": self.left_out,
+            "scores": [_plain(vars(score)) for score in self.scores],
+            "pit": None if self.pit is None else [_plain({"share": x})["share"] for x in self.pit.tolist()],
+            "costs": None if self.costs is None else [_plain(cost.row()) for cost in self.costs],
+            "replay": None if self.replay is None else [_plain(row) for row in self.replay.rows()],
+        }
 
 
 def backtest(
@@ -93,6 +107,8 @@ def backtest(
     frame: Any,
     *,
     origins: int = 1,
+    holding_cost: Any = None,
+    shortage_cost: Any = None,
     lead_time: int | None = None,
     review: int | None = None,
     service_level: float = 0.95,
@@ -103,8 +119,12 @@ def backtest(
 
     An unfitted copy of `forecaster` is trained once on what came before the first origin, and reads on from
     origin to origin; its weights never see what it is scored on. Series that had not begun at an origin are left
-    out there. The baselines are seasonal naive and the quantiles of the last 8 values of the same season phase
-    (for daily data: same weekdays).
+    out there, and so are the periods in which an item had run out or that nobody knows. The baselines are seasonal
+    naive and the quantiles of the last 8 values of the same season phase (for daily data: same weekdays).
+
+    With `holding_cost` (of a unit left over after a period) and `shortage_cost` (of a missing one) it says what the
+    forecasts' errors would have cost: `error_costs.error_cost`. Each is a number, a mapping from item to number, or a
+    frame with `unique_id` and that column.
 
     With a `lead_time` (and a `review`, as for `plan_stock`) the demand from the first origin on is also played against
     order plans for `service_level`, made anew at every review, beside two usual rules: `stock_backtest.replay_stock`.
@@ -126,6 +146,7 @@ def backtest(
             f"history, there are {length}",
             hint=f"Use at most {most} origin{'s' if most > 1 else ''}." if most else "Use a shorter horizon.",
         )
+    costs = _item_costs(panel, holding_cost, shortage_cost)
     review = default_review(panel.frequency) if review is None else review
     if lead_time is not None:
         check_replay(lead_time, review, horizon=horizon, periods=length - start)
@@ -135,23 +156,31 @@ def backtest(
     if model.outcome_.stopped == "interrupted":  # its scores would be those of a model half trained
         raise KeyboardInterrupt
     trained = time.monotonic() - began
-    ends = [start + k * horizon for k in range(origins)]
 
-    def ask_model(past: Panel) -> tuple[Array, Array]:
+    def ask_model(past: Panel) -> tuple[Quantiles, Array]:
         forecast = model.forecast(past)
-        return forecast.at(QUANTILES), forecast.quantiles.mean()
+        return forecast.quantiles, forecast.quantiles.mean()
 
-    def ask_naive(past: Panel) -> tuple[Array, Array]:
-        return seasonal_naive_quantiles(
-            past.values, past.first, horizon, past.frequency.season, QUANTILES, nonnegative=past.nonnegative
-        )
-
-    def ask_phases(past: Panel) -> tuple[Array, Array]:
-        return same_season_quantiles(past.values, past.first, horizon, past.frequency.season, QUANTILES)
-
-    replay = None
-    if lead_time is not None:
-        replay = replay_stock(
+    phases = "last 8 same weekdays" if panel.frequency.name == "daily" else "last 8 of the same phase"
+    methods = {
+        _model_name(model): ask_model,
+        phases: lambda past: _last_of_the_phase(past, horizon),
+        "seasonal naive": lambda past: _seasonal_naive(past, horizon),
+    }
+    ends = range(start, length, horizon)
+    answers = [_answers(name, panel, ends, horizon, ask) for name, ask in methods.items()]
+    answers[0] = replace(answers[0], seconds=answers[0].seconds + trained)
+    actual, mine = answers[0].joined()
+    return Backtest(
+        scores=tuple(_score(each, panel) for each in answers),
+        horizon=horizon,
+        origins=origins,
+        calibration=calibration(actual, mine.at(_wide(QUANTILES, actual)), QUANTILES),
+        window=answers[0].windows()[-1],
+        model=model,
+        replay=None
+        if lead_time is None
+        else replay_stock(
             model,
             panel,
             start,
@@ -159,57 +188,134 @@ def backtest(
             review=review,
             service_level=service_level,
             lost=lost_sales,
-        )
-    score, windows = _score(_model_name(model), panel, ends, horizon, ask_model, trained)
-    phases = "last 8 same weekdays" if panel.frequency.name == "daily" else "last 8 of the same phase"
-    return Backtest(
-        scores=(
-            score,
-            _score(phases, panel, ends, horizon, ask_phases)[0],
-            _score("seasonal naive", panel, ends, horizon, ask_naive)[0],
         ),
-        horizon=horizon,
-        origins=origins,
-        calibration=calibration(*_joined(windows), QUANTILES),
-        window=windows[-1],
-        model=model,
-        replay=replay,
+        pit=pit_histogram(actual, mine, whole=panel.whole),
+        costs=None if costs is None else [_cost(each, panel, *costs) for each in answers],
+        counted=actual.size,
+        left_out=int(np.isnan(actual).sum()),
     )
 
 
-def _score(
+@dataclass(frozen=True)
+class _Answers:
+    """What a method said at every origin: quantiles and means, beside what came, NaN where nobody knows it."""
+
+    name: str
+    pasts: Sequence[Panel]
+    dates: Sequence[Array]
+    actuals: Sequence[Array]
+    quantiles: Sequence[Quantiles]
+    means: Sequence[Array]
+    seconds: float
+
+    def joined(self) -> tuple[Array, Quantiles]:
+        """All origins below one another."""
+        values = np.concatenate([each.values for each in self.quantiles])
+        return np.concatenate(self.actuals), replace(self.quantiles[0], values=values)
+
+    def windows(self) -> list[Window]:
+        return [
+            Window(past.ids, dates, actual, quantiles.at(_wide(QUANTILES, actual)), mean)
+            for past, dates, actual, quantiles, mean in zip(
+                self.pasts, self.dates, self.actuals, self.quantiles, self.means, strict=True
+            )
+        ]
+
+
+def _answers(
     name: str,
     panel: Panel,
     ends: Sequence[int],
     horizon: int,
-    ask: Callable[[Panel], tuple[Array, Array]],
-    trained: float = 0.0,
-) -> tuple[Score, list[Window]]:
-    """Ask a method at every origin, and score it; the scaled errors are averaged over the origins."""
+    ask: Callable[[Panel], tuple[Quantiles, Array]],
+) -> _Answers:
     began = time.monotonic()
-    windows, scaled, absolute = [], [], []
-    for end in ends:
-        past = panel.until(end)
-        actual = panel.values[panel.first < end, end : end + horizon]
-        quantiles, mean = ask(past)
-        windows.append(Window(past.ids, panel.dates[end : end + horizon], actual, quantiles, mean))
-        scaled.append(rmsse(actual, mean, past.values, past.first).value)
-        absolute.append(mase(actual, mean, past.values, past.first, past.frequency.season).value)
-    actual, quantiles = _joined(windows)
-    score = Score(
-        name=name,
-        weighted_quantile_loss=weighted_quantile_loss(actual, quantiles, QUANTILES),
+    values = _known(panel)
+    pasts = [panel.until(end) for end in ends]
+    asked = [ask(past) for past in pasts]
+    return _Answers(
+        name,
+        pasts,
+        [panel.dates[end : end + horizon] for end in ends],
+        [values[panel.first < end, end : end + horizon] for end in ends],
+        [quantiles for quantiles, _ in asked],
+        [mean for _, mean in asked],
+        time.monotonic() - began,
+    )
+
+
+def _score(answers: _Answers, panel: Panel) -> Score:
+    """Score a method; the scaled errors are averaged over the origins."""
+    scaled, absolute = [], []
+    for past, actual, mean in zip(answers.pasts, answers.actuals, answers.means, strict=True):
+        history = _known(past)
+        scaled.append(rmsse(actual, mean, history, past.first).value)
+        absolute.append(mase(actual, mean, history, past.first, past.frequency.season).value)
+    actual, quantiles = answers.joined()
+    return Score(
+        name=answers.name,
+        weighted_quantile_loss=weighted_quantile_loss(
+            actual, quantiles.at(_wide(QUANTILES, actual)), QUANTILES
+        ),
         rmsse=float(np.mean(scaled)),
         mase=float(np.mean(absolute)),
-        coverage=interval_coverage(actual, quantiles, QUANTILES, INTERVAL),
-        bias=bias(actual, np.concatenate([window.mean for window in windows])),
-        seconds=trained + time.monotonic() - began,
+        coverage=pit_coverage(pit_histogram(actual, quantiles, whole=panel.whole), INTERVAL),
+        bias=bias(actual, np.concatenate(answers.means)),
+        seconds=answers.seconds,
     )
-    return score, windows
 
 
-def _joined(windows: Sequence[Window]) -> tuple[Array, Array]:
-    return np.concatenate([w.actual for w in windows]), np.concatenate([w.quantiles for w in windows])
+def _cost(answers: _Answers, panel: Panel, holding: Array, shortage: Array) -> ErrorCost:
+    places = {item: place for place, item in enumerate(panel.ids)}
+    rows = np.array([places[item] for past in answers.pasts for item in past.ids], dtype=np.int64)
+    actual, quantiles = answers.joined()
+    return error_cost(answers.name, actual, quantiles, holding[rows], shortage[rows], whole=panel.whole)
+
+
+def _item_costs(panel: Panel, holding: Any, shortage: Any) -> tuple[Array, Array] | None:
+    if holding is None and shortage is None:
+        return None
+    given = {"holding_cost": holding, "shortage_cost": shortage}
+    for name, value in given.items():
+        if value is None:
+            raise UsageError(
+                f"{name} is missing: an error's cost needs both costs",
+                hint="Give holding_cost and shortage_cost.",
+            )
+    found = [np.array(item_costs(name, value, None, panel.ids)) for name, value in given.items()]
+    return found[0], found[1]
+
+
+def _known(panel: Panel) -> Array:
+    """The demand of each period, NaN where the item had run out or nobody knows it: (N, T)."""
+    if panel.status is None:
+        return panel.values
+    return np.where(panel.status == OBSERVED, panel.values, np.float32(np.nan))
+
+
+def _seasonal_naive(past: Panel, horizon: int) -> tuple[Quantiles, Array]:
+    values, mean = seasonal_naive_quantiles(
+        past.values, past.first, horizon, past.frequency.season, LEVELS, nonnegative=past.nonnegative
+    )
+    return _distribution(values, past), mean
+
+
+def _last_of_the_phase(past: Panel, horizon: int) -> tuple[Quantiles, Array]:
+    values, mean = same_season_quantiles(past.values, past.first, horizon, past.frequency.season, LEVELS)
+    return _distribution(values, past), mean
+
+
+def _distribution(values: Array, past: Panel) -> Quantiles:
+    return Quantiles(np.array(LEVELS), values, 0.0 if past.nonnegative else -math.inf)
+
+
+def _wide(levels: Sequence[float], actual: Array) -> Array:
+    """The levels for every row and period, (N, H, Q)."""
+    return np.broadcast_to(np.asarray(levels), (*actual.shape, len(levels)))
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
 
 
 def _model_name(model: Forecaster) -> str:

@@ -212,8 +212,8 @@ class Forecaster(Estimator):
         pack_size: float | None = None,
         minimum: float = 0.0,
         price: float | None = None,
-        holding_cost: float | None = None,
-        shortage_cost: float | None = None,
+        holding_cost: Any = None,
+        shortage_cost: Any = None,
         ordering_cost: float = 0.0,
         shelf_life: int | None = None,
         budget: float | None = None,
@@ -239,7 +239,9 @@ class Forecaster(Estimator):
         on_hand, on_order: units in stock and on their way: a number, a mapping from item to number, or a frame.
         pack_size, minimum: units that are ordered together, and the least order.
         price: what a unit costs to buy; needed for a `budget`.
-        holding_cost, shortage_cost, ordering_cost: of a unit for a period; of a missing unit; of an order.
+        holding_cost, shortage_cost: of a unit for a period; of a missing unit: a number, a mapping from item to number,
+            or a frame with `unique_id` and that column.
+        ordering_cost: of an order, however large.
         shelf_life: periods from arrival until a unit spoils.
         budget: money for all orders together.
 

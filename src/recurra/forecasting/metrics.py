@@ -3,6 +3,8 @@
 Shapes, here and in `baselines.py`: N series, T periods of history, H periods of horizon, Q quantile levels.
 `actual` (N, H), `quantiles` (N, H, Q), `mean` (N, H), `history` (N, T) with zeros before `first` (N,), the
 index at which each series starts (T where it has not started yet). Sums run in float64.
+
+NaN in `actual` or `history` is a demand that nobody knows: no score counts it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from recurra.forecasting.distribution import Quantiles
+
 __all__ = [
     "Calibration",
     "ScaledError",
@@ -20,6 +24,8 @@ __all__ = [
     "calibration",
     "interval_coverage",
     "mase",
+    "pit_coverage",
+    "pit_histogram",
     "rmsse",
     "weighted_quantile_loss",
 ]
@@ -28,7 +34,7 @@ Array = NDArray[Any]
 
 
 class ScaledError(NamedTuple):
-    """A scaled error averaged over series, and how many had no scale and were left out of the average."""
+    """A scaled error averaged over series, and how many were left out of the average: no scale, nothing known."""
 
     value: float
     left_out: int
@@ -54,10 +60,10 @@ def weighted_quantile_loss(actual: Array, quantiles: Array, levels: Sequence[flo
     This is GluonTS' `mean_wQuantileLoss` (Alexandrov et al. 2020, JMLR 21(116)).
     """
     actual, quantiles, taus = _checked(actual, quantiles, levels)
-    volume = np.abs(actual).sum()
+    volume = np.nansum(np.abs(actual))
     if volume == 0:
         return float("nan")
-    losses = [2 * _pinball(actual - quantiles[..., i], tau).sum() / volume for i, tau in enumerate(taus)]
+    losses = [2 * np.nansum(_pinball(actual - quantiles[..., i], tau)) / volume for i, tau in enumerate(taus)]
     return float(np.mean(losses))
 
 
@@ -69,10 +75,10 @@ def rmsse(actual: Array, mean: Array, history: Array, first: Array) -> ScaledErr
     series whose history is constant there, or has fewer than two values, has no scale: it is left out and
     counted.
     """
-    sold = _started(history, first) & (np.asarray(history) != 0)
+    sold = _started(history, first) & (np.nan_to_num(history) != 0)
     start = np.where(sold.any(axis=1), sold.argmax(axis=1), sold.shape[1])
     scale = _mean_difference(np.asarray(history, dtype=np.float64), start, lag=1, power=2)
-    error = np.square(_difference(actual, mean)).mean(axis=1)
+    error = _row_means(np.square(_difference(actual, mean)))
     return _average(np.sqrt(error), np.sqrt(scale))
 
 
@@ -86,7 +92,7 @@ def mase(actual: Array, mean: Array, history: Array, first: Array, season: int) 
     if season < 1:
         raise ValueError(f"season must be at least 1, not {season}")
     scale = _mean_difference(np.asarray(history, dtype=np.float64), np.asarray(first), lag=season, power=1)
-    return _average(np.abs(_difference(actual, mean)).mean(axis=1), scale)
+    return _average(_row_means(np.abs(_difference(actual, mean))), scale)
 
 
 def interval_coverage(
@@ -102,20 +108,57 @@ def interval_coverage(
                 f"a central interval of {interval:g} needs the level {wanted:g}, not in {levels}"
             )
         ends.append(quantiles[..., near[0]])
-    return float(((actual >= ends[0]) & (actual <= ends[1])).mean())
+    return _mean(((actual >= ends[0]) & (actual <= ends[1]))[~np.isnan(actual)])
+
+
+def pit_histogram(actual: Array, quantiles: Quantiles, *, whole: bool, bins: int = 10) -> NDArray[np.float64]:
+    """The shares of the randomised probability integral transform in equal bins of 0 … 1, (bins,).
+
+    The transform of y lies between the forecast's P(Y < y) and P(Y ≤ y), drawn uniformly where these differ, as they
+    do for counts. These shares are the mean over that draw, so that no seed is needed (the nonrandomized histogram of
+    Czado, Gneiting & Held 2009, Biometrics 65, 1254). A calibrated forecast fills all bins alike; a too narrow one
+    fills the outer ones more. Where quantities are `whole`, the forecast is taken as rounded, as in sample paths.
+    """
+    y = np.asarray(actual, dtype=np.float64)
+    known = ~np.isnan(y)
+    y = np.where(known, y, 0.0)
+    below = quantiles.probability(y - 0.5 if whole else np.nextafter(y, -np.inf))
+    below = np.where(y <= quantiles.floor, 0.0, below)
+    at_most = np.maximum(quantiles.probability(y + 0.5 if whole else y), below)
+    below, width = below[known], (at_most - below)[known]
+    if not below.size:
+        return np.full(bins, np.nan)
+    edges = np.arange(bins + 1) / bins
+    reached = np.zeros(bins + 1)  # the share of the transform at or below each edge
+    for place, edge in enumerate(edges[1:], start=1):
+        drawn = np.clip((edge - below) / np.where(width > 0, width, 1.0), 0, 1)
+        reached[place] = np.where(width > 0, drawn, below <= edge).mean()
+    return np.diff(reached)
+
+
+def pit_coverage(histogram: Array, interval: float = 0.8) -> float:
+    """The share of actual values in the central `interval`, of a `pit_histogram` with bins that end where it does."""
+    bins = len(histogram)
+    outside = (1 - interval) / 2 * bins
+    if not 0 < interval < 1 or abs(outside - round(outside)) > 1e-6:
+        raise ValueError(f"{bins} bins do not end where a central interval of {interval:g} does")
+    return float(np.sum(histogram[round(outside) : bins - round(outside)]))
 
 
 def calibration(actual: Array, quantiles: Array, levels: Sequence[float]) -> Calibration:
     """For each level, the share of actual values strictly below and at or below the forecast quantile."""
     actual, quantiles, taus = _checked(actual, quantiles, levels)
-    y = actual[..., None]
-    return Calibration(taus, (y < quantiles).mean(axis=(0, 1)), (y <= quantiles).mean(axis=(0, 1)))
+    known = ~np.isnan(actual)
+    y, quantiles = actual[known][:, None], quantiles[known]
+    if not len(y):
+        return Calibration(taus, np.full(taus.shape, np.nan), np.full(taus.shape, np.nan))
+    return Calibration(taus, (y < quantiles).mean(axis=0), (y <= quantiles).mean(axis=0))
 
 
 def bias(actual: Array, mean: Array) -> float:
     """The summed error as a share of what was sold: +0.05 forecast 5% too much. NaN if nothing was sold."""
-    volume = np.asarray(actual, dtype=np.float64).sum()
-    return float(-_difference(actual, mean).sum() / volume) if volume else float("nan")
+    volume = np.nansum(np.asarray(actual, dtype=np.float64))
+    return float(-np.nansum(_difference(actual, mean)) / volume) if volume else float("nan")
 
 
 def _pinball(error: NDArray[np.float64], level: float) -> NDArray[np.float64]:
@@ -150,11 +193,20 @@ def _mean_difference(history: NDArray[np.float64], first: Array, lag: int, power
     """The mean |y_t - y_{t-lag}|^power over the pairs inside each series' history; NaN without a pair."""
     both = _started(history, first)[:, : max(history.shape[1] - lag, 0)]
     steps = np.abs(history[:, lag:] - history[:, : both.shape[1]]) ** power
-    count = both.sum(axis=1)
-    return np.where(count > 0, (steps * both).sum(axis=1) / np.maximum(count, 1), np.nan)
+    return _row_means(np.where(both, steps, np.nan))
+
+
+def _row_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of what is known in each row; NaN where nothing is."""
+    count = (~np.isnan(values)).sum(axis=1)
+    return np.where(count > 0, np.nansum(values, axis=1) / np.maximum(count, 1), np.nan)
+
+
+def _mean(values: Array) -> float:
+    return float(values.mean()) if values.size else float("nan")
 
 
 def _average(error: NDArray[np.float64], scale: NDArray[np.float64]) -> ScaledError:
-    usable = np.isfinite(scale) & (scale > 0)
+    usable = np.isfinite(scale) & (scale > 0) & np.isfinite(error)
     value = float((error[usable] / scale[usable]).mean()) if usable.any() else float("nan")
     return ScaledError(value, int((~usable).sum()))

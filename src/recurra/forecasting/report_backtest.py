@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recurra.forecasting.backtest import INTERVAL, Backtest, Score, Window
 from recurra.forecasting.data import Panel
-from recurra.forecasting.metrics import Calibration
+from recurra.forecasting.error_costs import ErrorCost
 from recurra.forecasting.stock_backtest import FILL_RATES, Replay
 from recurra.forecasting.wording import day, periods, plural
 from recurra.reporting import page, plots
@@ -22,6 +22,7 @@ __all__ = ["body", "headline", "tile"]
 Array = NDArray[Any]
 
 PICTURES = 4
+KNOWING = "who had known"
 
 
 def headline(backtest: Backtest) -> str:
@@ -55,17 +56,20 @@ def body(backtest: Backtest, panel: Panel, levels: Sequence[float]) -> Html:
         f", from {backtest.origins} different dates." if backtest.origins > 1 else "."
     )
     blocks = [
-        paragraph(how, headline(backtest), _bias(model), _coverage(backtest)),
+        paragraph(how, headline(backtest), _bias(model), _coverage(model), _left_out(backtest)),
         _pictures(backtest),
     ]
     explained = (
         "Loss is the weighted quantile loss: how far the forecast quantiles were off, as a share of what "
         "was sold; 0 is perfect. RMSSE compares the mean forecast's error with the usual change from one "
-        "period to the next; below 1 is better than repeating the last value. Inside the 80% range should "
-        "lie 80% of the sales; for items that sell few pieces it is more, because the range ends on whole "
-        "numbers. Bias is what was forecast too much (+) or too little (−) in all."
+        "period to the next, MASE with that from one season to the next; below 1 is better than repeating the last "
+        "value, or the last season. Inside the 80% range should lie 80% of the sales (counts that fall on its end are "
+        "shared between inside and outside: the randomised probability integral transform). Bias is what was forecast "
+        "too much (+) or too little (−) in all."
     )
     blocks.append(element("p", explained, class_="quiet"))
+    if backtest.costs is not None:
+        blocks.append(_costs(backtest.costs))
     if backtest.replay is not None:
         blocks.append(_replay(backtest.replay, panel))
     if backtest.window is not None:
@@ -93,24 +97,23 @@ def _bias(model: Score) -> str:
     )
 
 
-def _coverage(backtest: Backtest) -> str:
-    held = backtest.scores[0].coverage
+def _coverage(model: Score) -> str:
+    held = model.coverage
     if not math.isfinite(held):
         return ""
-    # Sales that fall on an end of the range count neither for it nor against it: counts often do.
-    within = held - _on_the_ends(backtest.calibration)
     verdict = (
-        "too narrow" if held < INTERVAL - 0.05 else "too wide" if within > INTERVAL + 0.05 else "about right"
+        "too narrow" if held < INTERVAL - 0.05 else "too wide" if held > INTERVAL + 0.05 else "about right"
     )
     return f"Its {percent(INTERVAL)} range held {percent(held)} of the sales: {verdict}."
 
 
-def _on_the_ends(calibration: Calibration | None) -> float:
-    if calibration is None:
-        return 0.0
-    wanted = [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2]
-    ends = np.isclose(calibration.levels[:, None], wanted, atol=1e-6).any(axis=1)
-    return float((calibration.at_or_below - calibration.below)[ends].sum())
+def _left_out(backtest: Backtest) -> str:
+    if not backtest.left_out:
+        return ""
+    return (
+        f"Of {plural(backtest.counted, 'period')} of items {backtest.left_out:,} are in no score: the item had run "
+        "out, or nobody knows what was wanted."
+    )
 
 
 def _pictures(backtest: Backtest) -> Html:
@@ -123,6 +126,7 @@ def _pictures(backtest: Backtest) -> Html:
         plots.bars(names, losses, mark=0), alt, "Weighted quantile loss; shorter is better."
     )
     columns = [page.join([picture, _scores(backtest)])]
+    honesty = []
     if backtest.calibration is not None:
         levels, below, at_or_below = backtest.calibration
         caption = (
@@ -130,17 +134,27 @@ def _pictures(backtest: Backtest) -> Html:
             "be taken at their word; above it forecasts were too high, below it too low."
         )
         curve = plots.calibration(list(levels), below, at_or_below)
-        columns.append(page.figure(curve, "Forecast probability against observed frequency", caption))
+        honesty.append(page.figure(curve, "Forecast probability against observed frequency", caption))
+    if backtest.pit is not None:
+        caption = (
+            "Where in its forecast each sale came out, from the lowest tenth to the highest. Bars on the dashed "
+            "line: honest. High at both ends: too narrow; high in the middle: too wide; to the left: forecasts "
+            "too high; to the right: too low."
+        )
+        histogram = plots.pit(backtest.pit)
+        honesty.append(page.figure(histogram, "Histogram of the probability integral transform", caption))
+    columns += [page.join(honesty)] if honesty else []
     return page.grid((element("div", column) for column in columns), "side")
 
 
 def _scores(backtest: Backtest) -> Html:
-    columns = ("Method", "Loss", "RMSSE", "Inside the 80% range", "Bias", "Seconds")
+    columns = ("Method", "Loss", "RMSSE", "MASE", "Inside the 80% range", "Bias", "Seconds")
     rows = (
         [
             score.name,
             _decimals(score.weighted_quantile_loss),
             _decimals(score.rmsse),
+            _decimals(score.mase),
             percent(score.coverage),
             percent(score.bias, signed=True),
             "–" if score.seconds is None else number(score.seconds),
@@ -148,6 +162,32 @@ def _scores(backtest: Backtest) -> Html:
         for score in backtest.scores
     )
     return page.table(columns, rows, mark=0)
+
+
+def _costs(costs: Sequence[ErrorCost]) -> Html:
+    """What each method's errors would have cost, beside one who knew."""
+    text = (
+        "What the errors would have cost, with each item's own costs. For every item and period each method has what "
+        "its forecast says is cheapest, the quantile at shortage cost / (shortage cost + holding cost); what is left "
+        "over costs the holding cost, what is missing the shortage cost. Who had known would have paid nothing."
+    )
+    names = [cost.name for cost in costs]
+    alt = "Cost of the errors: " + ", ".join(f"{cost.name} {number(cost.total)}" for cost in costs)
+    bars = plots.bars(names, [cost.per_unit for cost in costs], mark=0)
+    columns = ("Method", "Cost", "For each unit sold", "Left over", "Missing", "Units left", "Units missing")
+    rows = [
+        [
+            cost.name,
+            number(cost.total),
+            _decimals(cost.per_unit),
+            *(number(amount) for amount in (cost.holding, cost.shortage, cost.left, cost.missing)),
+        ]
+        for cost in costs
+    ]
+    rows.append([KNOWING, "0", "0", "0", "0", "0", "0"])
+    picture = page.figure(bars, alt, "What errors cost for each unit sold; shorter is better.")
+    table = page.table(columns, rows, mark=0)
+    return page.join([element("h3", "What the errors would have cost"), paragraph(text), picture, table])
 
 
 def _replay(replay: Replay, panel: Panel) -> Html:
@@ -189,7 +229,7 @@ def _example(window: Window, panel: Panel, levels: Sequence[float]) -> Html:
     start = int(np.searchsorted(panel.dates, window.dates[0]))
     shown = slice(max(start - 2 * len(window.dates), 0), start)
     places = {name: place for place, name in enumerate(panel.ids)}
-    largest = np.argsort(-np.asarray(window.actual).sum(axis=1), kind="stable")[:PICTURES]
+    largest = np.argsort(-np.nansum(window.actual, axis=1), kind="stable")[:PICTURES]
     cards = []
     for item in largest:
         name = window.ids[item]

@@ -20,12 +20,15 @@ __all__ = [
     "StockTerms",
     "check_number",
     "fault",
+    "item_costs",
     "item_numbers",
     "item_terms",
 ]
 
 POLICIES = ("periodic", "fixed-quantity", "min-max")
 TARGETS = ("cycle", "fill", "costs")
+
+COSTS = ("holding_cost", "shortage_cost")  # these may also be a mapping or a frame
 
 PERIODS = "Give a whole number of periods, {} or more."
 # The settings that a table of the stock may hold for each item: the least value, whether it must be above that, and
@@ -70,8 +73,8 @@ class StockTerms:
     pack_size: float | None = None
     minimum: float = 0.0
     price: float | None = None
-    holding_cost: float | None = None
-    shortage_cost: float | None = None
+    holding_cost: Any = None
+    shortage_cost: Any = None
     ordering_cost: float = 0.0
     shelf_life: int | None = None
     budget: float | None = None
@@ -83,7 +86,9 @@ class StockTerms:
                 raise UsageError(f"{name} must be one of {', '.join(known)}", value=value)
         for name in SETTINGS:
             value = getattr(self, name)
-            if name != "lead_time" and value is not None and (hint := fault(name, value, self.policy)):
+            if name == "lead_time" or value is None or (name in COSTS and _by_item(name, value) is not None):
+                continue
+            if hint := fault(name, value, self.policy):
                 raise UsageError(f"{name} does not fit", value=value, hint=hint)
         if self.budget is not None and (not _is_number(self.budget) or not 0 <= self.budget < math.inf):
             raise UsageError(
@@ -136,14 +141,30 @@ def check_number(name: str, value: object) -> None:
 
 
 def item_numbers(name: str, common: object, on_hand: object, ids: Sequence[str]) -> list[Any]:
-    """One setting for each of `ids`: the column `name` of a table of the stock, or what holds for all.
+    """One setting for each of `ids`: its own by a mapping or a frame `common`, or else by the column `name` of a table
+    of the stock, or else what holds for all.
 
     Raises UsageError or InputError where a value does not fit.
     """
-    if common is not None:
-        check_number(name, common)
     table = _columns(on_hand, (name,))
+    own = _by_item(name, common)
+    if own is not None:
+        table, common = _with(table, name, own), None
+    elif common is not None:
+        check_number(name, common)
     return [_own(item, table.get(item, {}), "periodic", False).get(name, common) for item in ids]
+
+
+def item_costs(name: str, common: object, on_hand: object, ids: Sequence[str]) -> list[float]:
+    """A cost of each of `ids`, as `item_numbers` reads it; UsageError where an item has none."""
+    costs = item_numbers(name, common, on_hand, ids)
+    for item, cost in zip(ids, costs, strict=True):
+        if cost is None:
+            raise UsageError(
+                f"item {item!r} has no {name}",
+                hint=f"Give {name} for all items, or for each of them.",
+            )
+    return [float(cost) for cost in costs]
 
 
 def item_terms(terms: StockTerms, ids: Sequence[str], *, review: int, whole: bool) -> list[ItemTerms]:
@@ -155,6 +176,9 @@ def item_terms(terms: StockTerms, ids: Sequence[str], *, review: int, whole: boo
     terms.check()
     table = _columns(terms.on_hand, SETTINGS)
     common = {name: getattr(terms, name) for name in SETTINGS}
+    for name in COSTS:
+        if (each := _by_item(name, common[name])) is not None:
+            table, common[name] = _with(table, name, each), None
     common |= {"review": review if terms.review is None else terms.review}
     for name in ("pack_size", "minimum"):
         if common[name] is not None and (hint := fault(name, common[name], whole=whole)):
@@ -200,6 +224,30 @@ def _columns(on_hand: object, settings: Collection[str]) -> dict[str, dict[str, 
     names = [name for name in frame.columns if name in settings]
     rows = frame.select("unique_id", *names).iter_rows(named=True) if names else ()
     return {str(row["unique_id"]): {name: row[name] for name in names} for row in rows}
+
+
+def _by_item(name: str, given: object) -> dict[str, object] | None:
+    """What a mapping from items, or a frame with a column `name`, says of each item; None where it is neither."""
+    if isinstance(given, Mapping):
+        return {str(item): value for item, value in given.items()}
+    frame = nw.from_native(given, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame):
+        return None
+    for column in ("unique_id", name):
+        if column not in frame.columns:
+            found = ", ".join(frame.columns[:10])
+            raise InputError(f"the table of {name} has no such column; it has {found}", column=column)
+    return {item: row[name] for item, row in _columns(frame, (name,)).items()}
+
+
+def _with(
+    table: Mapping[str, Mapping[str, object]], name: str, own: Mapping[str, object]
+) -> dict[str, dict[str, object]]:
+    """The settings of the items, one of them as each item's `own`."""
+    rows = {item: dict(row) for item, row in table.items()}
+    for item, value in own.items():
+        rows.setdefault(item, {})[name] = value
+    return rows
 
 
 def _lead_time(given: object, deviation: float, item: str | None) -> LeadTime:

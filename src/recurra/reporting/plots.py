@@ -29,7 +29,7 @@ try:
 except ImportError as error:
     raise MissingExtraError.of("matplotlib", "plot") from error
 
-__all__ = ["bars", "calibration", "confusion", "curves", "demand", "fan", "load", "reliability"]
+__all__ = ["bars", "calibration", "confusion", "curves", "demand", "fan", "load", "pit", "reliability"]
 
 Array = NDArray[Any]
 
@@ -242,6 +242,27 @@ def calibration(
     )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return _svg(figure)
+
+
+@mpl.rc_context(_SETTINGS)
+def pit(shares: Array, *, size: tuple[float, float] = (3.7, 3.3)) -> Html:
+    """Draw the histogram of a probability integral transform: shares (B,) of B equal bins, NaN where none is known.
+
+    An honest forecast fills all bins up to the dashed line.
+    """
+    figure, axes = _start(size)
+    shares = np.nan_to_num(np.asarray(shares, dtype=np.float64))
+    even = 1 / len(shares)
+    middles = (np.arange(len(shares)) + 0.5) * even
+    axes.bar(middles, shares, even * 0.9, color=ACCENT, alpha=0.55, lw=0)
+    axes.axhline(even, color=MUTED, lw=1.0, ls=(0, (4, 3)))
+    top = max(float(shares.max(initial=0)), even) * 1.15
+    axes.set(xlim=(0, 1), ylim=(0, top), xlabel="where in the forecast sales came out", ylabel="how often")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     return _svg(figure)
 
