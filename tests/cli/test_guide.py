@@ -25,7 +25,7 @@ def small_frame(days: int) -> pl.DataFrame:
 
 def test_the_examples_run(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     names: dict[str, Any] = {
         "frame": small_frame(40),
         "newer_frame": small_frame(43),
@@ -39,6 +39,6 @@ def test_the_examples_run(tmp_path: Path) -> None:
     summed = names["forecast"].group_by("unique_id").agg(pl.col("q0.9").sum()).sort("unique_id")
     assert week.columns == ["unique_id", "low", "high"]
     assert (week["high"] < summed["q0.9"]).all()
-    assert len(names["scores"]) == 3
+    assert len(names["scores"]) == len(names["found"].costs) == 3
     assert names["orders"].filter(pl.col("unique_id") == "tea")["on_hand"].to_list() == [12]
     assert names["tomorrow"]["ds"].min() == datetime.date(2025, 1, 6) + datetime.timedelta(43)
