@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from recurra.forecasting.calendar import FREQUENCIES
 from recurra.forecasting.data import Panel, date_column
+from recurra.forecasting.fitting import make_network
 from recurra.forecasting.forecaster import Forecaster
-from recurra.forecasting.history import History, history_of, typical_size
+from recurra.forecasting.history import History, history_of
+from recurra.forecasting.inputs import Inputs
 from recurra.forecasting.network import ForecastNetwork
 
 HORIZON = 5
@@ -81,14 +83,16 @@ def frame_of(panel: Panel) -> pl.DataFrame:
 
 def history_from(panel: Panel, horizon: int = HORIZON, until: Any = None) -> History:
     until = None if until is None else np.asarray(until, dtype=np.int64)
-    return history_of(panel, horizon, typical_size(panel), np.arange(1, len(panel.ids) + 1), until)
+    inputs, items = Inputs.of(panel), len(panel.ids)
+    who = inputs.who(panel, np.arange(1, items + 1), items)
+    return history_of(panel, horizon, inputs, who, items, until=until)
 
 
 def network_for(panel: Panel, *, seed: int = 0, scale: float = 1.0, **changes: Any) -> ForecastNetwork:
     """A network with random weights, `scale` times the usual."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        network = tiny(**changes).make_network(len(panel.ids), panel.frequency)
+        network = make_network(tiny(**changes), Inputs.of(panel), len(panel.ids), panel.frequency)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(scale)

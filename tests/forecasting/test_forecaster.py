@@ -190,7 +190,7 @@ def test_a_series_forecast_does_not_depend_on_which_others_are_asked(
     for some in (["item 05"], ["item 01", "item 05"]):  # the last one begins late
         part = frame.filter(pl.col("unique_id").is_in(some))
         expected = fitted.predict().filter(pl.col("unique_id").is_in(some))
-        np.testing.assert_allclose(numbers(fitted.predict(part)), numbers(expected), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(numbers(fitted.predict(part)), numbers(expected), rtol=5e-5, atol=1e-5)
         paths = fitted.simulate(50).filter(pl.col("unique_id").is_in(some))["y"].to_numpy()
         # Rounding to whole units may turn on the last bit.
         assert (fitted.simulate(50, part)["y"].to_numpy() == paths).mean() > 0.99

@@ -24,7 +24,7 @@ def forecast(network: ForecastNetwork, history: History, rows: np.ndarray = ALL)
     context = remember(network, history, rows, [last])[:, 0]
     level = history.averages[rows, last, -1]
     ahead = history.ahead(rows, np.full((len(rows), 1), last), HORIZON)[:, 0]
-    return answer(network, context, *map(torch.from_numpy, (level, ahead, history.items[rows])))
+    return answer(network, context, *map(torch.from_numpy, (level, ahead, history.codes[rows])))
 
 
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.3, 1.0, 30.0, 1e4]), st.sampled_from([0.0, 1.0, 1e15]))
@@ -65,8 +65,8 @@ def test_rows_do_not_touch(cell: str) -> None:
     for row in range(6):
         alone = forecast(network, history, np.array([row]))
         torch.testing.assert_close(alone[0], together[row], rtol=2e-6, atol=1e-6)
-    poisoned = replace(history, values=history.values.copy())
-    poisoned.values[2] = np.nan
+    poisoned = replace(history, read=history.read.copy())
+    poisoned.read[2] = np.nan
     found = forecast(network, poisoned)
     assert found[2].isnan().all()
     others = [0, 1, 3, 4, 5]
@@ -90,13 +90,18 @@ def test_a_late_series_is_read_from_its_first_period_on() -> None:
     """Whatever others sold before, and how long: as in training, where a series begins at its beginning."""
     panel = shop()
     network, history = network_for(panel), history_from(panel)
-    begun = int(panel.first[5])
+    begun = int(history.first[5])
     late = replace(
         history,
         values=history.values[5:, begun:],
+        read=history.read[5:, begun:],
         averages=history.averages[5:, begun:],
         calendar=history.calendar[begun:],
-        items=history.items[5:],
+        status=None if history.status is None else history.status[5:, begun:],
+        numbers=history.numbers[5:, begun:],
+        number_averages=history.number_averages[5:, begun:],
+        lasting=history.lasting[5:],
+        codes=history.codes[5:],
         first=np.zeros(1, dtype=np.int64),
     )
     alone = remember(network, late, np.array([0]), [69 - begun])
@@ -108,7 +113,7 @@ def test_a_late_series_is_read_from_its_first_period_on() -> None:
 def test_many_series_are_read_in_parts() -> None:
     panel = panel_of(np.tile(sales(3, 12), (100, 1)))
     network, history = network_for(panel), history_from(panel)
-    history = replace(history, items=np.zeros(300, dtype=np.int64))
+    history = replace(history, codes=np.zeros((300, 1), dtype=np.int64))
     found = remember(network, history, np.arange(300), [11])
     assert len(found) == 300
     torch.testing.assert_close(found[297:], found[:3], rtol=2e-6, atol=1e-6)

@@ -33,7 +33,7 @@ NEAR = {"float32": 2e-6, "float16": 1e-3, "int8": 0.05, "int4": 0.3}  # of a qua
 
 
 def packed(network: ForecastNetwork, weights: str = "float32") -> PackedNetwork:
-    return fitting.pack(network, weights, fitting.arrays_of(network))
+    return fitting.pack(network, 1, weights, fitting.arrays_of(network))
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,11 @@ def test_every_cell_forecasts_the_same(cell: str) -> None:
     panel = panel_of(sales(5, 40), first=[0, 39, 12, 0, 30])
     network, history = network_for(panel, cell=cell, layers=2), history_from(panel)
     found = packed(network)
-    np.testing.assert_allclose(found.contexts(history), network.contexts(history), rtol=1e-4, atol=2e-6)
+    (here, state), (there, other) = found.contexts(history), network.contexts(history)
+    np.testing.assert_allclose(here, there, rtol=1e-4, atol=2e-6)
+    assert state.keys() == other.keys()
+    for name, leaf in state.items():
+        np.testing.assert_allclose(leaf, other[name], rtol=1e-3, atol=1e-5)
     assert fitting.disagreement(network, found, history) < 2e-6
 
 
@@ -76,23 +80,25 @@ def test_fewer_bits_stay_near(model: Forecaster, small_panel: Panel, weights: st
 def test_each_series_is_forecast_as_alone() -> None:
     panel = shop()
     found, history = packed(network_for(panel)), history_from(panel)
-    together = found.contexts(history)
+    together, _ = found.contexts(history)
     for n in range(6):
         one = slice(n, n + 1)
         alone = replace(
             history,
             values=history.values[one],
+            read=history.read[one],
+            status=None if history.status is None else history.status[one],
             averages=history.averages[one],
-            items=history.items[one],
+            codes=history.codes[one],
             first=history.first[one],
         )
-        np.testing.assert_array_equal(found.contexts(alone), together[one])
+        np.testing.assert_array_equal(found.contexts(alone)[0], together[one])
 
 
 def test_many_series_are_answered_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     panel = shop()
     found, history = packed(network_for(panel)), history_from(panel)
-    context, level, items = found.contexts(history), history.averages[:, -1, -1], history.items
+    context, level, items = found.contexts(history)[0], history.averages[:, -1, -1], history.codes
     ahead = history.ahead(np.arange(6), np.full((6, 1), 69), HORIZON)[:, 0]
     whole = found.answers(context, level, ahead, items)
     monkeypatch.setattr("recurra.forecasting.packed.ANSWERS", 2 * HORIZON)
@@ -106,11 +112,11 @@ def test_quantiles_never_cross_and_are_numbers() -> None:
     ahead = history.ahead(np.arange(4), np.full((4, 1), 19), HORIZON)[:, 0]
     for scale in (0.0, 1.0, 1e4):
         found = packed(network_for(panel, scale=scale))
-        answers = found.answers(found.contexts(history), history.averages[:, -1, -1], ahead, history.items)
+        answers = found.answers(found.contexts(history)[0], history.averages[:, -1, -1], ahead, history.codes)
         assert np.isfinite(answers).all()
         assert (np.diff(answers) >= 0).all()
     with pytest.raises(ModelError, match="not numbers"):
-        found.answers(np.full((4, 8), np.nan, np.float32), history.averages[:, -1, -1], ahead, history.items)
+        found.answers(np.full((4, 8), np.nan, np.float32), history.averages[:, -1, -1], ahead, history.codes)
 
 
 def test_saved_loaded_copied_and_fitted_again(

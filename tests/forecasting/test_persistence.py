@@ -115,7 +115,7 @@ def broken(weights: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every array, spoiled in each way that an array can be."""
     for name, array in weights.items():
         ways = [array[:-1], array[None], array.astype(np.float16)]
-        if array.dtype.kind == "f":
+        if array.dtype.kind == "f" and array.size:
             ways += [array * np.nan, array.astype(np.float64 if array.dtype == np.float32 else np.float32)]
         for way in ways:
             yield weights | {name: way}
@@ -126,7 +126,7 @@ def test_weights_that_do_not_fit_are_refused(model: Model) -> None:
     for weights in broken(model.weights):
         with pytest.raises(ModelError):
             restored(model, weights=weights)
-    root, level, items = (model.weights[name] for name in ("copula.root", "memory.level", "memory.items"))
+    root, level, codes = (model.weights[name] for name in ("copula.root", "memory.level", "memory.codes"))
     for wrong in (
         {"network.more": np.zeros(3, dtype=np.float32)},
         {"copula.root": root * 2},
@@ -135,8 +135,8 @@ def test_weights_that_do_not_fit_are_refused(model: Model) -> None:
         {"memory.level": -level},
         {"memory.level": level * 0},
         {"memory.level": np.full_like(level, 1e38)},
-        {"memory.items": items + 1},
-        {"memory.items": items - 2},
+        {"memory.codes": codes + 1},
+        {"memory.codes": codes - 2},
     ):
         with pytest.raises(ModelError):
             restored(model, weights=model.weights | wrong)
@@ -151,7 +151,8 @@ OUTCOME = {"steps": 1, "seconds": 1.0, "stopped": "steps", "best_step": 1, "best
         ("end", "2023-03-12T05:00:00"), ("end", "2023"), ("end", "99999-01-01"), ("end", "-2023-01-01"), ("end", "NaT"),
         ("end", 5), ("rhythm", {"name": "daily", "anchor": 10**30, "day": 1}), ("rhythm", {"name": "daily"}),
         ("rhythm", {"name": "monthly", "anchor": 0, "day": 400}), ("rhythm", {"name": "weekly", "anchor": 0, "day": 1}),
-        ("shared", 1.0), ("shared", "nan"), ("typical", 0.0), ("typical", 1e300), ("typical", -1), ("levels", [0.5]),
+        ("shared", 1.0), ("shared", "nan"), ("inputs", {}), ("inputs", {"typical": 1e300}), ("leaves", ["no such"]),
+        ("levels", [0.5]),
         ("series", ["a"] * 6), ("series", "abcdef"), ("items", [1, 2, 3, 4, 5, 6]), ("items", []),
         ("outcome", {}), ("outcome", None),
         ("outcome", OUTCOME | {"best_loss": ""}), ("outcome", OUTCOME | {"loss": []}),

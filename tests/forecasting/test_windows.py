@@ -26,6 +26,7 @@ def labelled(series: int, periods: int, first: Any = None, until: Any = None) ->
 
 def windows(history: History, **changes: Any) -> Windows:
     settings = {"batch_size": 3, "steps": 8, "origins": 8, "horizon": HORIZON, "strangers": 0.0, "seed": 0}
+    settings["unknown"] = np.zeros(1, dtype=np.int64)
     return Windows(history, **(settings | changes))
 
 
@@ -60,27 +61,27 @@ def test_batches_are_those_of_a_naive_construction(
         assert len(set(batch.origins.tolist())) == min(origins, steps)
         for row in range(3):
             n, start = int(source.row[row]), int(source.position[row]) - steps
-            assert int(batch.item[row]) == n + 1
-            values = [
-                float(history.values[n, t]) if t < periods else 0.0 for t in range(start, start + steps)
-            ]
+            assert batch.codes[row].tolist() == [n + 1]
+            values = [float(history.read[n, t]) if t < periods else 0.0 for t in range(start, start + steps)]
             assert batch.y[row].tolist() == values
             for t in range(steps):
                 if start + t < periods:
                     assert np.array_equal(batch.averages[row, t], history.averages[n, start + t])
-                    assert np.array_equal(batch.calendar[row, t], history.calendar[start + t])
+                    begins = [0.0, float(start + t == first[n] - 1)]  # what nobody knows yet
+                    assert np.array_equal(batch.beside[row, t], [*history.calendar[start + t], *begins])
             for k, place in enumerate(batch.origins.tolist()):
                 origin = start + place
                 for h in range(HORIZON):
                     t = origin + 1 + h
-                    assert bool(batch.known[row, k, h]) == (origin >= first[n] and t < until[n])
+                    began = max(first[n] - 1, 0)
+                    assert bool(batch.known[row, k, h]) == (origin >= began and t < until[n])
                     if batch.known[row, k, h]:
                         assert float(batch.target[row, k, h]) == 1000 * n + t + 1
                         assert np.array_equal(batch.ahead[row, k, h, :-1], history.calendar[t])
                         seen = origin - (origin - t) % 7  # the last period of that weekday
                         usual = (
                             float(logarithm(history.usual[n, seen] / history.averages[n, origin, -1]))
-                            if seen >= first[n]
+                            if seen >= began
                             else 0
                         )
                         assert float(batch.ahead[row, k, h, -1]) == pytest.approx(usual)
@@ -94,8 +95,8 @@ def test_every_series_and_period_is_learned() -> None:
         batch = source.next()
         read |= set(batch.y.flatten().tolist())
         learned |= set(batch.target[batch.known].tolist())
-    # From the first period on all is read, up to what is learned; all is learned but the very first period.
-    assert learned == {1000 * n + t + 1.0 for n in range(4) for t in range(first[n] + 1, until[n])}
+    # From the first period on all is read, up to what is learned; all is learned but the panel's very first period.
+    assert learned == {1000 * n + t + 1.0 for n in range(4) for t in range(max(first[n], 1), until[n])}
     assert read >= {1000 * n + t + 1.0 for n in (0, 1, 2) for t in range(first[n], until[n] - 1)}
 
 
@@ -117,13 +118,13 @@ def test_rows_go_on_where_they_were_until_their_series_ends() -> None:
         for row in range(4):
             if not batch.fresh[row]:
                 assert batch.y[row, 0] == before.y[row, -1] + 1
-                assert batch.item[row] == before.item[row]
+                assert batch.codes[row] == before.codes[row]
         before = batch
 
 
 def test_each_round_takes_every_series_once() -> None:
     source = windows(labelled(7, 10), batch_size=1)
-    begun = [int(batch.item[0]) for batch in (source.next() for _ in range(70)) if batch.fresh[0]]
+    begun = [int(batch.codes[0, 0]) for batch in (source.next() for _ in range(70)) if batch.fresh[0]]
     rounds = [sorted(begun[i : i + 7]) for i in range(0, len(begun) - 6, 7)]
     assert len(rounds) >= 3
     assert all(each == [1, 2, 3, 4, 5, 6, 7] for each in rounds)
@@ -156,9 +157,9 @@ def test_the_seed_makes_the_batches() -> None:
 
 def test_strangers_are_read_as_unknown_items() -> None:
     history = labelled(4, 10)
-    items = torch.cat([windows(history, strangers=0.3, seed=s).next().item for s in range(200)])
+    items = torch.cat([windows(history, strangers=0.3, seed=s).next().codes for s in range(200)])
     assert (items == 0).float().mean() == pytest.approx(0.3, abs=0.06)
-    assert (windows(history, strangers=1.0).next().item == 0).all()
+    assert (windows(history, strangers=1.0).next().codes == 0).all()
 
 
 def test_a_history_without_series_is_refused() -> None:
@@ -187,10 +188,10 @@ def test_the_loss_is_that_of_plain_numpy() -> None:
     assert not batch.known.all()
     found, after = problem.loss(network, batch, network.initial_state(3))
     outputs, state = network.encode(
-        batch.y, batch.averages, batch.calendar, batch.item, network.initial_state(3)
+        batch.y, batch.averages, batch.beside, batch.codes, network.initial_state(3)
     )
     level = batch.averages[:, batch.origins, -1]
-    units = network.head(outputs[:, batch.origins], level, batch.ahead, batch.item).detach().numpy()
+    units = network.head(outputs[:, batch.origins], level, batch.ahead, batch.codes).detach().numpy()
     level = level.numpy().astype(np.float64)
     typical = np.sqrt(history.averages[..., -1].astype(np.float64)).mean()
     total, count = 0.0, 0
@@ -228,7 +229,7 @@ def test_the_evaluation_is_the_weighted_quantile_loss() -> None:
     context = remember(network, history, rows, [last])[:, 0]
     level = history.averages[rows, last, -1]
     ahead = history.ahead(rows, np.full((2, 1), last), HORIZON)[:, 0]
-    quantiles = answer(network, context, *map(torch.from_numpy, (level, ahead, history.items[rows])))
+    quantiles = answer(network, context, *map(torch.from_numpy, (level, ahead, history.codes[rows])))
     expected = weighted_quantile_loss(panel.values[rows, -HORIZON:], quantiles.numpy(), LEVELS)
     found = problem.evaluate(network)
     assert found == pytest.approx(expected, rel=1e-5)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from recurra.forecasting.covariates import OBSERVED
 from recurra.forecasting.data import Panel
 from recurra.forecasting.distribution import Copula, Quantiles
 from recurra.forecasting.history import History
@@ -48,12 +49,15 @@ def fit_copula(
         ahead = slice(origin + 1, origin + 1 + horizon)
         level = history.averages[here, origin, -1]
         known = history.ahead(here, np.full((len(here), 1), origin), horizon)[:, 0]
-        given = (torch.from_numpy(each) for each in (level, known, history.items[here]))
+        given = (torch.from_numpy(each) for each in (level, known, history.codes[here]))
         answered = answer(network, context[torch.from_numpy(begun), number], *given)
         floor = 0.0 if panel.nonnegative else -np.inf
         quantiles = Quantiles(levels, np.maximum(answered.double().numpy(), floor), floor)
         actual = panel.values[rows[begun], ahead].astype(np.float64)
-        scores[number, begun] = _normal_scores(quantiles, actual, panel.whole, generator)
+        found = _normal_scores(quantiles, actual, panel.whole, generator)
+        if panel.status is not None:
+            found[panel.status[rows[begun], ahead] != OBSERVED] = np.nan
+        scores[number, begun] = found
     return Copula.fit(scores)
 
 

@@ -31,6 +31,7 @@ from recurra.forecasting.dependence import fit_copula
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
 from recurra.forecasting.history import MEMORIES, STEPS_A_WINDOW, History, history_of
+from recurra.forecasting.inputs import Inputs
 from recurra.forecasting.network import ForecastNetwork
 from recurra.forecasting.packed import PackedNetwork
 from recurra.forecasting.windows import QuantileProblem, Windows
@@ -68,11 +69,13 @@ class Learned(NamedTuple):
     copula: Copula
 
 
-def make_network(model: Forecaster, items: int, frequency: Frequency) -> ForecastNetwork:
-    """An untrained network of a forecaster's arguments for a number of items."""
+def make_network(model: Forecaster, inputs: Inputs, items: int, frequency: Frequency) -> ForecastNetwork:
+    """An untrained network of a forecaster's arguments for a number of items and what goes along with them."""
+    calendar = calendar_features(np.array(["2000-01-01"], dtype="datetime64[s]"), frequency).shape[1]
     return ForecastNetwork(
-        items=items,
-        features=calendar_features(np.array(["2000-01-01"], dtype="datetime64[s]"), frequency).shape[1],
+        rows=inputs.rows(items),
+        beside=calendar + inputs.beside,
+        ahead=calendar + inputs.ahead + 1,
         memories=len(MEMORIES[frequency.name]),
         horizon=model.horizon,
         quantiles=len(LEVELS),
@@ -106,11 +109,12 @@ def learn(
         origins=ORIGINS,
         horizon=model.horizon,
         strangers=STRANGERS,
+        unknown=history.inputs.unknown(len(panel.ids)),
         seed=model.seed,
     )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(model.seed)  # torch.manual_seed would reach a GPU's, too
-        network = model.make_network(len(panel.ids), panel.frequency)
+        network = make_network(model, history.inputs, len(panel.ids), panel.frequency)
     outcome = train(
         network,
         problem,
@@ -133,7 +137,7 @@ def arrays_of(network: ForecastNetwork) -> dict[str, np.ndarray[Any, Any]]:
 def network_of(model: Forecaster, weights: Mapping[str, np.ndarray[Any, Any]]) -> ForecastNetwork:
     """The network of a fitted forecaster with these weights; ModelError where they do not fit its arguments."""
     with torch.device("meta"):  # sizes may come from a file: nothing is allocated before they are checked
-        network = model.make_network(len(model.items_), model.rhythm_)
+        network = make_network(model, model.inputs_, len(model.items_), model.rhythm_)
     known = network.state_dict()
     for name, tensor in known.items():
         array = weights.get(name)
@@ -150,50 +154,55 @@ def network_of(model: Forecaster, weights: Mapping[str, np.ndarray[Any, Any]]) -
 # Packing
 
 
-def pack(network: ForecastNetwork, weights: str, of: Mapping[str, np.ndarray[Any, Any]]) -> PackedNetwork:
+def pack(
+    network: ForecastNetwork, codes: int, weights: str, of: Mapping[str, np.ndarray[Any, Any]]
+) -> PackedNetwork:
     """The network's two steps as programs of the engine, their matrices in the format `weights`; unchecked.
 
-    `of` are the network's weights by name. Raises UsageError for an unknown format and for a network that the engine
-    does not know.
+    `codes` is how many vectors a series has, 1 + C; `of` are the network's weights by name. Raises UsageError for an
+    unknown format and for a network that the engine does not know.
     """
     about = {"of": digest_of(of)}
     try:
-        return PackedNetwork({name: store(each, weights, about) for name, each in _traced(network).items()})
+        return PackedNetwork(
+            {name: store(each, weights, about) for name, each in _traced(network, codes).items()}
+        )
     except NotImplementedError as error:
         raise UsageError(f"this network cannot be packed: {error}", hint="Use another cell.") from error
 
 
-def _traced(network: ForecastNetwork) -> dict[str, Program]:
+def _traced(network: ForecastNetwork, codes: int) -> dict[str, Program]:
     """The programs of the network's two steps."""
     network = copy.deepcopy(network).eval().requires_grad_(False)
     start = network.initial_state(1)
     leaves = states.flatten(start)
-    items, vector = network.embedding.weight.shape
-    features = network.from_ahead.in_features - 1
-    memories = network.encoder.input_size - 2 - features - vector
-    item, one = torch.zeros(1, dtype=torch.long), torch.ones(1)
+    rows, vector = network.embedding.weight.shape
+    beside = network.encoder.input_size - 2 - network.memories - vector
+    one = torch.ones(1)
+    who = {f"code {number}": torch.zeros(1, dtype=torch.long) for number in range(codes)}
+    bounds = dict.fromkeys(who, rows)
 
-    def read(
-        y: Tensor, averages: Tensor, calendar: Tensor, item: Tensor, *leaf: Tensor
-    ) -> tuple[Tensor, ...]:
-        state = states.unflatten(start, dict(zip(leaves, leaf, strict=True)))
-        output, after = network.read(y, averages, calendar, item, state)
+    def read(y: Tensor, averages: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        near, rest = (rest[0], rest[1:]) if beside else (torch.zeros(1, 0), rest)
+        state = states.unflatten(start, dict(zip(leaves, rest[codes:], strict=True)))
+        output, after = network.read(y, averages, near, rest[:codes], state)
         return output, *states.flatten(after).values()
 
-    def answer(*given: Tensor) -> tuple[Tensor, ...]:
-        return (network.answer(*given),)
+    def answer(
+        context: Tensor, level: Tensor, ahead: Tensor, period: Tensor, *who: Tensor
+    ) -> tuple[Tensor, ...]:
+        return (network.answer(context, level, ahead, period, who),)
 
-    history = {
-        "y": one,
-        "averages": torch.ones(1, memories),
-        "calendar": torch.ones(1, features),
-        "item": item,
-    }
+    history = {"y": one, "averages": torch.ones(1, network.memories)}
+    history |= ({"beside": torch.ones(1, beside)} if beside else {}) | who
     ahead = {"context": torch.ones(1, network.encoder.output_size), "level": one}
-    ahead |= {"ahead": torch.ones(1, features + 1), "period": item.clone(), "item": item}
+    ahead |= {
+        "ahead": torch.ones(1, network.from_ahead.in_features),
+        "period": torch.zeros(1, dtype=torch.long),
+    }
     return {
-        "read": lower(read, history, leaves, items),
-        "answer": lower(answer, ahead, {}, {"item": items, "period": network.horizon}),
+        "read": lower(read, history, leaves, bounds),
+        "answer": lower(answer, ahead | who, {}, bounds | {"period": network.horizon}),
     }
 
 
@@ -206,7 +215,7 @@ def disagreement(network: ForecastNetwork, packed: PackedNetwork, history: Histo
     level = history.averages[:, last, -1]
     ahead = history.ahead(rows, np.full((len(rows), 1), last), network.horizon)[:, 0]
     there, here = (
-        each.answers(each.contexts(history), level, ahead, history.items).astype(np.float64)
+        each.answers(each.contexts(history)[0], level, ahead, history.codes).astype(np.float64)
         / level[:, None, None]
         for each in (network, packed)
     )
@@ -230,7 +239,7 @@ def drawn_history(model: Forecaster) -> History:
     series, season = min(len(model.items_), 63) + 1, model.rhythm_.season
     periods = 2 * max(season, STEPS_A_WINDOW[model.rhythm_.name])
     generator = np.random.default_rng(0)
-    size = model.typical_ * np.geomspace(0.1, 10, series)[:, None]
+    size = model.inputs_.typical * np.geomspace(0.1, 10, series)[:, None]
     phase = 1 + 0.5 * np.sin(2 * np.pi * np.arange(periods) / max(season, 2))
     values = size * generator.gamma(0.5, 2, (series, periods)) * phase
     first = np.where(np.arange(series) % 4 == 3, periods // 2, 0)
@@ -245,5 +254,7 @@ def drawn_history(model: Forecaster) -> History:
         first=first,
         whole=False,
         nonnegative=True,
+        covariates=model.inputs_.drawn(series, periods, periods + model.horizon, generator),
     )
-    return history_of(panel, model.horizon, model.typical_, items)
+    who = model.inputs_.who(panel, items, len(model.items_))
+    return history_of(panel, model.horizon, model.inputs_, who, len(model.items_))

@@ -20,14 +20,16 @@ from numpy.typing import NDArray
 from recurra import __version__, native
 from recurra.errors import InputError, UsageError
 from recurra.estimator import Estimator
+from recurra.forecasting import memory as memories
 from recurra.forecasting import persistence
-from recurra.forecasting.calendar import Frequency, calendar_features, frequency_named
+from recurra.forecasting.calendar import Frequency, frequency_named
 from recurra.forecasting.data import Cancellations, Gaps, Negative, Panel, Reading, frame_like
 from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.forecast import LEVELS, QUANTILES, Forecast
-from recurra.forecasting.history import STEPS_A_WINDOW, History, history_of, typical_size
+from recurra.forecasting.history import STEPS_A_WINDOW, History, history_of
+from recurra.forecasting.inputs import Inputs
+from recurra.forecasting.memory import Memory
 from recurra.forecasting.packed import Answering, PackedNetwork
-from recurra.forecasting.persistence import Memory
 from recurra.forecasting.stock import StockPlan
 from recurra.sources import Source
 from recurra.streaming.packed import Packed
@@ -148,8 +150,9 @@ class Forecaster(Estimator):
             )
         self._forget(frame)
         until, validation = self._hold_out(panel)
-        typical = typical_size(panel)
-        history = history_of(panel, self.horizon, typical, np.arange(1, len(panel.ids) + 1), until)
+        inputs, items = Inputs.of(panel), len(panel.ids)
+        who = inputs.who(panel, np.arange(1, items + 1), items)
+        history = history_of(panel, self.horizon, inputs, who, items, until=until)
         outcome, network, copula = fitting.learn(
             self,
             panel,
@@ -159,11 +162,11 @@ class Forecaster(Estimator):
             folder=None if checkpoint is None else Path(checkpoint),
             fingerprint=self._fingerprint(panel),
         )
-        memory = _memory_of(network, panel, history, self.horizon)
+        memory = memories.read(network, panel, history, self.horizon)
         # All at once: whoever interrupts what is above finds an unfitted model, not half of one.
         self.outcome_: Outcome = outcome
         self.weights_ = fitting.arrays_of(network)
-        self.network_, self.typical_, self.rhythm_ = network, typical, panel.frequency
+        self.network_, self.inputs_, self.rhythm_ = network, inputs, panel.frequency
         self.packed_: PackedNetwork | None = None
         self.nonnegative_, self.whole_, self.notes_ = panel.nonnegative, panel.whole, panel.notes
         self.items_, self.copula_, self.memory_ = panel.ids, copula, memory
@@ -274,10 +277,14 @@ class Forecaster(Estimator):
         self._check_fitted()
         memory, rhythm = (self.memory_, self.rhythm_) if frame is None else self._read_again(frame)
         dates = rhythm.dates(memory.end, self.horizon + 1)[1:]
-        calendar = np.repeat(calendar_features(dates, rhythm)[None], len(memory.ids), axis=0)
-        usual = memory.usual[:, np.arange(self.horizon) % memory.usual.shape[1], None]
-        ahead = np.concatenate([calendar, usual], axis=2)
-        values = self._runs.answers(memory.context, memory.level, ahead, memory.items).astype(np.float64)
+        if self.inputs_.future and memory.known.shape[1] < self.horizon:
+            raise InputError(
+                f"{next(iter(self.inputs_.future))} is known for {memory.known.shape[1]} of the {self.horizon} "
+                f"periods after {memory.end}",
+                hint="Give what is known ahead to the end of the horizon.",
+            )
+        ahead = memory.ahead(self.inputs_, dates, rhythm)
+        values = self._runs.answers(memory.context, memory.level, ahead, memory.who.codes).astype(np.float64)
         floor = 0.0 if self.nonnegative_ else -np.inf
         quantiles = Quantiles(np.array(LEVELS), np.maximum(values, floor), floor)
         return Forecast(memory.ids, dates, quantiles, self.copula_, rhythm, self.whole_, self.seed)
@@ -299,7 +306,7 @@ class Forecaster(Estimator):
         self._check_fitted()
         from recurra.forecasting import fitting
 
-        packed = fitting.pack(self.network_, weights, self.weights_)
+        packed = fitting.pack(self.network_, 1 + len(self.inputs_.attributes), weights, self.weights_)
         history = fitting.drawn_history(self) if frame is None else self._history(self.read(frame))
         error = fitting.disagreement(self.network_, packed, history)
         fitting.check_disagreement(error, weights, bound)
@@ -380,12 +387,6 @@ class Forecaster(Estimator):
             seed=self.seed,
         )
 
-    def make_network(self, items: int, frequency: Frequency) -> ForecastNetwork:
-        """An untrained network of this forecaster's arguments for a number of items."""
-        from recurra.forecasting import fitting
-
-        return fitting.make_network(self, items, frequency)
-
     def _hold_out(self, panel: Panel) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """For every series where training ends, and which series are held out; none if histories are short."""
         length = len(panel.dates)
@@ -411,13 +412,14 @@ class Forecaster(Estimator):
                 f"the data are {panel.frequency.name}, the model was trained on {self.rhythm_.name} data",
                 hint="Give data of that frequency, or train a new model.",
             )
-        return _memory_of(self._runs, panel, self._history(panel), self.horizon), panel.frequency
+        return memories.read(self._runs, panel, self._history(panel), self.horizon), panel.frequency
 
     def _history(self, panel: Panel) -> History:
         """What the network reads of a panel; items that it was not trained on are number 0."""
         numbers = {name: number for number, name in enumerate(self.items_, start=1)}
         items = np.array([numbers.get(name, 0) for name in panel.ids], dtype=np.int64)
-        return history_of(panel, self.horizon, self.typical_, items)
+        who = self.inputs_.who(panel, items, len(self.items_))
+        return history_of(panel, self.horizon, self.inputs_, who, len(self.items_))
 
     def _forget(self, frame: Any) -> None:
         for name in [name for name in vars(self) if name.endswith("_") and not name.endswith("__")]:
@@ -454,11 +456,3 @@ def _installed(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _memory_of(network: Answering, panel: Panel, history: History, horizon: int) -> Memory:
-    last, rows = len(panel.dates) - 1, np.arange(len(panel.ids))
-    level = history.averages[:, last, -1]
-    phases = min(history.season, horizon)
-    usual = history.ahead(rows, np.full((len(rows), 1), last), phases)[:, 0, :, -1]
-    return Memory(panel.ids, history.items, network.contexts(history), level, usual, panel.dates[-1])

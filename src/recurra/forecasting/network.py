@@ -5,12 +5,12 @@ sold, so that large and small sellers look alike; the level itself is an input. 
 what the encoder remembers, the calendar of the H periods ahead and what the same phases of the season usually sold
 into Q quantiles for each of them (the direct multi-horizon quantile forecast of Wen et al. 2017, arXiv 1711.11053).
 
-Legend: B rows, T steps, K origins, H horizon, F calendar features, M memories, D encoder output, Q quantiles.
+Legend: B rows, T steps, K origins, H horizon, M memories, C attributes, D encoder output, E vector, Q quantiles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import embedding, silu
 
+from recurra import state as states
 from recurra.forecasting.history import History
 from recurra.networks import Recurrent
 from recurra.networks.heads import rising
 from recurra.training.named import cell_named
 
-__all__ = ["ForecastNetwork", "answer", "remember"]
+__all__ = ["ForecastNetwork", "answer", "read_all", "remember"]
 
 SERIES = 256  # that are read at once
 ANSWERS = 32_768  # periods of series that the head answers at once: a bound on memory
@@ -38,8 +39,9 @@ class ForecastNetwork(nn.Module):
 
     Parameters
     ----------
-    items: how many series have an embedding of their own; number 0 stands for any other.
-    features: F, calendar features of a period.
+    rows: of the table of vectors, of which each series has 1 + C (`Inputs.codes`).
+    beside: columns that the encoder reads beside sales (`History.beside`).
+    ahead: columns of what is known of a period ahead (`History.ahead`).
     memories: M, averages of each series; the last one is its level.
     horizon: H, periods ahead.
     quantiles: Q, how many quantiles, in rising order; the middle one is the anchor.
@@ -51,8 +53,9 @@ class ForecastNetwork(nn.Module):
     def __init__(
         self,
         *,
-        items: int,
-        features: int,
+        rows: int,
+        beside: int,
+        ahead: int,
         memories: int,
         horizon: int,
         quantiles: int,
@@ -64,16 +67,16 @@ class ForecastNetwork(nn.Module):
     ) -> None:
         super().__init__()
         kind = cell_named(cell)
-        self.horizon, self.quantiles = horizon, quantiles
-        self.embedding = nn.Embedding(items + 1, embedding_size)
-        sizes = [2 + memories + features + embedding_size, *[hidden_size] * layers]
+        self.horizon, self.quantiles, self.memories = horizon, quantiles, memories
+        self.embedding = nn.Embedding(rows, embedding_size)
+        sizes = [2 + memories + beside + embedding_size, *[hidden_size] * layers]
         self.encoder = Recurrent(
             [kind(sizes[i], sizes[i + 1]) for i in range(layers)], dropout=dropout if layers > 1 else 0.0
         )
         width = self.encoder.output_size
         self.dropout = nn.Dropout(dropout)
         self.from_context = nn.Linear(width + embedding_size + 1, width)
-        self.from_ahead = nn.Linear(features + 1, width, bias=False)
+        self.from_ahead = nn.Linear(ahead, width, bias=False)
         self.from_distance = nn.Parameter(torch.empty(horizon, width))
         self.hidden = nn.Linear(width, width)
         self.out = nn.Linear(width, quantiles)
@@ -85,51 +88,70 @@ class ForecastNetwork(nn.Module):
         return self.encoder.initial_state(batch_size)
 
     def encode(
-        self, y: Tensor, averages: Tensor, calendar: Tensor, item: Tensor, state: Any
+        self,
+        y: Tensor,
+        averages: Tensor,
+        beside: Tensor,
+        codes: Tensor,
+        state: Any,
+        lengths: Tensor | None = None,
     ) -> tuple[Tensor, Any]:
-        """Read y (B, T), averages (B, T, M) and calendar (B, T, F) of items (B,).
+        """Read y (B, T), averages (B, T, M) and what stands beside (B, T, …) of series with vectors `codes` (B, 1 + C).
 
-        Returns the outputs (B, T, D) and the state after.
+        Returns the outputs (B, T, D) and the state after; with `lengths` (B,) that after so many periods.
         """
-        who = self.embedding(item)[:, None].expand(-1, y.shape[1], -1)
-        outputs, state = self.encoder(_columns(y, averages, calendar, who), state)
+        who = self.who(*codes.unbind(1))[:, None].expand(-1, y.shape[1], -1)
+        outputs, state = self.encoder(_columns(y, averages, beside, who), state, lengths)
         return outputs, state
 
     def read(
-        self, y: Tensor, averages: Tensor, calendar: Tensor, item: Tensor, state: Any
+        self, y: Tensor, averages: Tensor, beside: Tensor, codes: Sequence[Tensor], state: Any
     ) -> tuple[Tensor, Any]:
-        """`encode` of one period: y (B,), averages (B, M), calendar (B, F); the output (B, D) and the state after."""
-        output, state = self.encoder.step(_columns(y, averages, calendar, self.embedding(item)), state)
+        """`encode` of one period: y (B,), averages (B, M), beside (B, …), 1 + C codes (B,) each.
+
+        Returns the output (B, D) and the state after.
+        """
+        output, state = self.encoder.step(_columns(y, averages, beside, self.who(*codes)), state)
         return output, state
 
-    def head(self, context: Tensor, level: Tensor, ahead: Tensor, item: Tensor) -> Tensor:
+    def head(self, context: Tensor, level: Tensor, ahead: Tensor, codes: Tensor) -> Tensor:
         """Quantiles in units of the level, (B, K, H, Q), rising along Q.
 
         From the encoder's outputs (B, K, D) at K origins, the levels there (B, K), what is known of the periods
-        `ahead` of each (B, K, H, F + 1) (`History.ahead`) and the items (B,).
+        `ahead` of each (B, K, H, …) (`History.ahead`) and the codes (B, 1 + C).
         """
-        who = self.embedding(item)[:, None].expand(-1, context.shape[1], -1)
+        who = self.who(*codes.unbind(1))[:, None].expand(-1, context.shape[1], -1)
         return self._quantiles(self._known(context, level, who)[:, :, None], self.from_distance, ahead)
 
-    def answer(self, context: Tensor, level: Tensor, ahead: Tensor, period: Tensor, item: Tensor) -> Tensor:
-        """`head` of one period, number `period` (B,) from 0 on: context (B, D), level (B,), ahead (B, F + 1)."""
-        known = self._known(context, level, self.embedding(item))
+    def answer(
+        self, context: Tensor, level: Tensor, ahead: Tensor, period: Tensor, codes: Sequence[Tensor]
+    ) -> Tensor:
+        """`head` of one period, number `period` (B,) from 0 on: context (B, D), level (B,), ahead (B, …)."""
+        known = self._known(context, level, self.who(*codes))
         return self._quantiles(known, embedding(period, self.from_distance), ahead)
 
-    def contexts(self, history: History) -> NDArray[np.float32]:
-        """What the encoder knows of every series after its last period, (N, D)."""
-        found = remember(self, history, np.arange(len(history.first)), [history.values.shape[1] - 1])
-        return found[:, 0].numpy()
+    def who(self, *codes: Tensor) -> Tensor:
+        """The vector of a series, (B, E): the sum of those that its codes (B,) name."""
+        found: Tensor = self.embedding(codes[0])
+        for each in codes[1:]:
+            found = found + self.embedding(each)
+        return found
+
+    def contexts(
+        self, history: History, state: Mapping[str, NDArray[np.float32]] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+        """As `Answering` says."""
+        return read_all(self, history, state)
 
     def answers(
         self,
         context: NDArray[np.float32],
         level: NDArray[np.float32],
         ahead: NDArray[np.float32],
-        items: NDArray[np.int64],
+        codes: NDArray[np.int64],
     ) -> NDArray[np.float32]:
         """`answer`, the function below, of arrays."""
-        return answer(self, *map(torch.from_numpy, (context, level, ahead, items))).numpy()
+        return answer(self, *map(torch.from_numpy, (context, level, ahead, codes))).numpy()
 
     def _known(self, context: Tensor, level: Tensor, who: Tensor) -> Tensor:
         return self.from_context(torch.cat([self.dropout(context), who, _log_level(level)], -1))  # type: ignore[no-any-return]
@@ -140,13 +162,13 @@ class ForecastNetwork(nn.Module):
         return _unlog(rising(self.out(x)))
 
 
-def _columns(y: Tensor, averages: Tensor, calendar: Tensor, who: Tensor) -> Tensor:
-    """What the encoder reads, (…, I), of y (…), averages (…, M), calendar (…, F) and the item's vector (…, E)."""
+def _columns(y: Tensor, averages: Tensor, beside: Tensor, who: Tensor) -> Tensor:
+    """What the encoder reads, (…, I), of y (…), averages (…, M), what is beside them and the series' vector (…, E)."""
     level = averages[..., -1]
     size = _log(y / level)
     tempo = torch.log(averages[..., :-1] / level[..., None])
     sold = torch.sign(y).relu()
-    columns = [size[..., None], sold[..., None], _log_level(level), tempo, calendar, who]
+    columns = [size[..., None], sold[..., None], _log_level(level), tempo, beside, who]
     return torch.cat(columns, -1)
 
 
@@ -177,26 +199,75 @@ def remember(
     last, found = max(origins), []
     for start in range(0, len(rows), SERIES):
         part = rows[start : start + SERIES]
-        begin = np.minimum(history.first[part], last)[:, None]
-        time = np.minimum(begin + np.arange(last + 1 - int(begin.min())), last)
-        series = part[:, None]
-        read = (history.values[series, time], history.averages[series, time], history.calendar[time])
-        y, averages, calendar = map(torch.from_numpy, read)
-        items = torch.from_numpy(history.items[part])
-        outputs, _ = network.encode(y, averages, calendar, items, network.initial_state(len(part)))
-        places = torch.from_numpy(np.maximum(np.asarray(origins) - begin, 0))
+        begin = np.minimum(history.first[part], last)
+        outputs, _, _ = _read(network, history, part, begin, last, network.initial_state(len(part)))
+        places = torch.from_numpy(np.maximum(np.asarray(origins) - begin[:, None], 0))
         found.append(outputs[torch.arange(len(part))[:, None], places])
     return torch.cat(found)
 
 
 @torch.no_grad()
-def answer(network: ForecastNetwork, context: Tensor, level: Tensor, ahead: Tensor, item: Tensor) -> Tensor:
+def read_all(
+    network: ForecastNetwork, history: History, state: Mapping[str, NDArray[np.float32]] | None
+) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+    """What the encoder knows of every series after its last period, (N, D), and its state, (N, …) each.
+
+    With `state` the series go on from there; else each begins at its first period. They are read in parts of those
+    that begin about together.
+    """
+    network.eval()
+    last, start = history.values.shape[1] - 1, network.initial_state(1)
+    order = np.argsort(history.first, kind="stable")
+    outputs: list[NDArray[np.float32]] = []
+    states_: list[dict[str, NDArray[np.float32]]] = []
+    for at in range(0, len(order), SERIES):
+        part = order[at : at + SERIES]
+        before = network.initial_state(len(part))
+        if state is not None:
+            given = {name: torch.from_numpy(np.ascontiguousarray(each[part])) for name, each in state.items()}
+            before = states.unflatten(start, given)
+        begin = np.minimum(history.first[part], last)
+        out, after, lengths = _read(network, history, part, begin, last, before)
+        outputs.append(out[torch.arange(len(part)), lengths - 1].numpy())
+        states_.append({name: each.numpy() for name, each in states.flatten(after).items()})
+    back = np.argsort(order)
+    found = {name: np.concatenate([each[name] for each in states_])[back] for name in states_[0]}
+    return np.concatenate(outputs)[back], found
+
+
+def _read(
+    network: ForecastNetwork,
+    history: History,
+    rows: NDArray[np.int64],
+    begin: NDArray[np.int64],
+    last: int,
+    state: Any,
+) -> tuple[Tensor, Any, Tensor]:
+    """Read series from periods `begin` (V,) to `last`: the outputs (V, T, D), the state after, the lengths (V,)."""
+    time = np.minimum(begin[:, None] + np.arange(last + 1 - int(begin.min())), last)
+    row, lengths = rows[:, None], torch.from_numpy(last + 1 - begin)
+    y, averages, beside, codes = map(
+        torch.from_numpy,
+        (
+            history.read[row, time],
+            history.averages[row, time],
+            history.beside(rows, time),
+            history.codes[rows],
+        ),
+    )
+    ragged = lengths if int(begin.min()) < int(begin.max()) else None
+    outputs, after = network.encode(y, averages, beside, codes, state, ragged)
+    return outputs, after, lengths
+
+
+@torch.no_grad()
+def answer(network: ForecastNetwork, context: Tensor, level: Tensor, ahead: Tensor, codes: Tensor) -> Tensor:
     """The forecast quantiles (V, H, Q) in units sold.
 
-    From contexts (V, D) and levels (V,) at the last period, what is known `ahead` (V, H, F + 1) and the items (V,).
+    From contexts (V, D) and levels (V,) at the last period, what is known `ahead` (V, H, …) and the codes (V, 1 + C).
     """
     network.eval()
     blocks, size = [], max(1, ANSWERS // network.horizon)
-    for c, s, a, i in zip(*(torch.split(x, size) for x in (context, level, ahead, item)), strict=True):
+    for c, s, a, i in zip(*(torch.split(x, size) for x in (context, level, ahead, codes)), strict=True):
         blocks.append(network.head(c[:, None], s[:, None], a[:, None], i)[:, 0] * s[:, None, None])
     return torch.cat(blocks)

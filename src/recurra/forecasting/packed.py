@@ -3,7 +3,7 @@
 It is two programs, the steps of `ForecastNetwork`: `read` takes one period of a series, and its state is that of the
 encoder; `answer` gives the quantiles of one period ahead, and has none.
 
-Legend: N series, T steps, H horizon, F calendar features, M memories, D encoder output, Q quantiles.
+Legend: N series, T steps, H horizon, M memories, C attributes, D encoder output, Q quantiles.
 """
 
 from __future__ import annotations
@@ -36,13 +36,18 @@ Floats = NDArray[np.float32]
 class Answering(Protocol):
     """What reads histories and answers: a `PackedNetwork`, or with torch a `ForecastNetwork`."""
 
-    def contexts(self, history: History) -> Floats:
-        """What the encoder knows of every series after its last period, (N, D)."""
+    def contexts(
+        self, history: History, state: Mapping[str, Floats] | None = None
+    ) -> tuple[Floats, dict[str, Floats]]:
+        """What the encoder knows of every series after its last period, (N, D), and its state then, (N, …) each.
 
-    def answers(self, context: Floats, level: Floats, ahead: Floats, items: NDArray[np.int64]) -> Floats:
+        With `state`, by the names of `recurra.state.flatten`, the series go on from there.
+        """
+
+    def answers(self, context: Floats, level: Floats, ahead: Floats, codes: NDArray[np.int64]) -> Floats:
         """The forecast quantiles (N, H, Q) in units sold.
 
-        From contexts (N, D) and levels (N,) at the last period, what is known `ahead` (N, H, F + 1) and the items (N,).
+        From contexts (N, D) and levels (N,) at the last period, what is known `ahead` (N, H, …) and codes (N, 1 + C).
         """
 
 
@@ -67,8 +72,10 @@ class PackedNetwork:
         *,
         of: str,
         memories: int,
-        features: int,
-        items: int,
+        beside: int,
+        ahead: int,
+        codes: int,
+        rows: int,
         width: int,
         horizon: int,
         quantiles: int,
@@ -76,10 +83,12 @@ class PackedNetwork:
         """Raise ModelError unless these are whole programs of the network with the weights `of`, and of its sizes."""
         if missing := sorted({*PROGRAMS} ^ self.programs.keys()):
             raise ModelError("a packed forecaster is two programs", value=", ".join(missing), hint=_AGAIN)
-        item = ["item", items + 1, True]
-        read = [["y", 1, False], ["averages", memories, False], ["calendar", features, False], item]
-        answer = [["context", width, False], ["level", 1, False], ["ahead", features + 1, False]]
-        answer += [["period", horizon, True], item]
+        who = [[f"code {number}", rows, True] for number in range(codes)]
+        read = [["y", 1, False], ["averages", memories, False], ["beside", beside, False], *who]
+        answer = [["context", width, False], ["level", 1, False], ["ahead", ahead, False]]
+        answer += [["period", horizon, True], *who]
+        # A program has no input of no numbers.
+        read, answer = ([each for each in inputs if each[1]] for inputs in (read, answer))
         for name, inputs, size in (("read", read, width), ("answer", answer, quantiles)):
             known = self.programs[name].description
             if known["about"].get("of") != of:
@@ -103,31 +112,44 @@ class PackedNetwork:
         """The programs: each process, and each copy, has engines of its own."""
         return {"programs": self.programs}
 
-    def contexts(self, history: History) -> Floats:
-        """What the encoder knows of every series after its last period, (N, D)."""
+    def contexts(
+        self, history: History, state: Mapping[str, Floats] | None = None
+    ) -> tuple[Floats, dict[str, Floats]]:
+        """As `Answering` says."""
         order = np.argsort(history.first, kind="stable")
         parts = [order[start : start + SERIES] for start in range(0, len(order), SERIES)]
-        found = np.concatenate([self._read_in_lockstep(history, rows) for rows in parts])
-        return found[np.argsort(order)]
+        found = [self._read_in_lockstep(history, rows, state) for rows in parts]
+        back = np.argsort(order)
+        after = {name: np.concatenate([each[1][name] for each in found])[back] for name in found[0][1]}
+        return np.concatenate([each[0] for each in found])[back], after
 
-    def _read_in_lockstep(self, history: History, rows: NDArray[np.int64]) -> Floats:
+    def _read_in_lockstep(
+        self, history: History, rows: NDArray[np.int64], state: Mapping[str, Floats] | None
+    ) -> tuple[Floats, dict[str, Floats]]:
         """`contexts` of series `rows`, in the order in which they begin: each period of all at once, as they begin."""
         first, length = history.first[rows], history.values.shape[1]
         begun = np.searchsorted(first, np.arange(length), side="right")
-        values, averages = history.values[rows].T, history.averages[rows].swapaxes(0, 1)
-        calendar, items = history.calendar[:, None], history.items[rows]
+        values, averages = history.read[rows].T, history.averages[rows].swapaxes(0, 1)
+        codes = list(history.codes[rows].T)
         sessions = [self._read.session() for _ in rows]
         try:
+            if state is not None:
+                for row, session in zip(rows, sessions, strict=True):
+                    session.set_state({name: each[row] for name, each in state.items()})
             for t in range(first[0], length):
                 n = int(begun[t])
-                known = np.broadcast_to(calendar[t], (n, calendar.shape[2]))
-                out = self._read.step(sessions[:n], values[t, :n, None], averages[t, :n], known, items[:n])
+                beside = history.beside(rows[:n], np.full((n, 1), t))[:, 0]
+                given = [values[t, :n, None], averages[t, :n], beside, *(each[:n] for each in codes)]
+                out = self._read.step(sessions[:n], *(each for each in given if each.size))
+            after = [session.state for session in sessions]
         finally:
             for each in sessions:
                 each.close()
-        return np.asarray(out, np.float32)
+        return np.asarray(out, np.float32), {
+            name: np.stack([each[name] for each in after]) for name in after[0]
+        }
 
-    def answers(self, context: Floats, level: Floats, ahead: Floats, items: NDArray[np.int64]) -> Floats:
+    def answers(self, context: Floats, level: Floats, ahead: Floats, codes: NDArray[np.int64]) -> Floats:
         """As `Answering` says; ModelError where the answers are not numbers."""
         horizon = ahead.shape[1]
         _, shape = self.programs["answer"].description["outputs"][0]
@@ -136,10 +158,10 @@ class PackedNetwork:
         for start in range(0, len(context), size):
             part = slice(start, start + size)
             rows = len(context[part])
-            c, s, i = (np.repeat(x[part], horizon, axis=0) for x in (context, level[:, None], items))
+            c, s, i = (np.repeat(x[part], horizon, axis=0) for x in (context, level[:, None], codes))
             period = np.tile(np.arange(horizon), rows)
             with self._answer.session() as session:  # the program has no state: its steps are rows
-                units = session.read(c, s, ahead[part].reshape(rows * horizon, -1), period, i, every=True)
+                units = session.read(c, s, ahead[part].reshape(rows * horizon, -1), period, *i.T, every=True)
             found[part] = (units * s).reshape(rows, horizon, -1)
         # A step up that is below a number's last bit may round to one down.
         found = np.maximum.accumulate(found, axis=-1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,32 +15,20 @@ from recurra.forecasting.calendar import Frequency, calendar_features, frequency
 from recurra.forecasting.card import card
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
-from recurra.forecasting.history import MEMORIES
+from recurra.forecasting.history import MEMORIES, Running
+from recurra.forecasting.inputs import Inputs, Who
+from recurra.forecasting.memory import Memory
 from recurra.forecasting.packed import PackedNetwork
 from recurra.training.outcome import outcome_of
 
 if TYPE_CHECKING:
     from recurra.forecasting.forecaster import Forecaster
 
-__all__ = ["Memory", "restore", "state"]
+__all__ = ["restore", "state"]
 
 # The sizes of series whose forecasts, a few thousand times larger at most, float32 holds.
 SMALLEST, LARGEST = 1e-30, 1e30
 Weights = Mapping[str, np.ndarray[Any, Any]]
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Where N series stand after their last period `end`: what a forecast starts from."""
-
-    ids: tuple[str, ...]
-    items: NDArray[np.int64]  # (N,) rows of the embedding
-    context: NDArray[np.float32]  # (N, D) what the encoder knows
-    level: NDArray[np.float32]  # (N,) the unit of the forecast
-    usual: NDArray[
-        np.float32
-    ]  # (N, min(season, H)) what each phase ahead usually sold, as `History.ahead` has it
-    end: np.datetime64
 
 
 def state(model: Forecaster) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]], str]:
@@ -52,7 +40,8 @@ def state(model: Forecaster) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, 
         "series": list(memory.ids),
         "end": str(memory.end),
         "rhythm": {"name": model.rhythm_.name, "anchor": model.rhythm_.anchor, "day": model.rhythm_.day},
-        "typical": model.typical_,
+        "inputs": model.inputs_.as_dict(),
+        "leaves": None if memory.state is None else sorted(memory.state),
         "nonnegative": model.nonnegative_,
         "whole": model.whole_,
         "shared": model.copula_.shared,
@@ -60,8 +49,11 @@ def state(model: Forecaster) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, 
         "outcome": asdict(model.outcome_),
     }
     weights = {f"network.{name}": array for name, array in model.weights_.items()}
-    weights |= {"memory.items": memory.items, "memory.context": memory.context, "memory.level": memory.level}
-    weights["memory.usual"] = memory.usual
+    weights |= {"memory.codes": memory.who.codes, "memory.lasting": memory.who.lasting}
+    weights |= {f"memory.{name}": getattr(memory, name) for name in ("context", "level", "usual", "known")}
+    if memory.state is not None and memory.running is not None:
+        weights |= {f"state.{name}": each for name, each in memory.state.items()}
+        weights |= {f"running.{name}": each for name, each in memory.running.as_dict().items()}
     return fitted, weights | {"copula.root": model.copula_.root}, card(model, fitted)
 
 
@@ -71,6 +63,7 @@ def restore(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> N
     if tuple(fitted["levels"]) != LEVELS:
         raise ModelError("the model's quantile levels are not those of this recurra", value=fitted["levels"])
     model.rhythm_ = _rhythm(fitted["rhythm"])
+    model.inputs_ = _inputs(fitted)
     model.items_ = _names(fitted["items"])
     prefix = "network."
     model.weights_ = {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
@@ -80,21 +73,30 @@ def restore(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> N
         _ = model.network_  # it is made, and so checked, now
     model.copula_ = _copula(model, fitted, weights)
     model.memory_ = _memory(model, fitted, weights)
-    model.typical_ = float(fitted["typical"])
-    if not SMALLEST < model.typical_ < LARGEST:
-        raise ModelError("the typical size of a series must be above 0", value=model.typical_)
     model.nonnegative_, model.whole_ = bool(fitted["nonnegative"]), bool(fitted["whole"])
     model.notes_ = tuple(map(str, fitted["notes"]))
     model.outcome_ = outcome_of(fitted["outcome"])
 
 
+def _inputs(fitted: Mapping[str, Any]) -> Inputs:
+    if "inputs" in fitted:
+        found = Inputs.from_dict(fitted["inputs"])
+    else:  # a model of before there was anything beside sales
+        found = Inputs(marks=False, typical=float(fitted["typical"]))
+    if not SMALLEST < found.typical < LARGEST:
+        raise ModelError("the typical size of a series must be above 0", value=found.typical)
+    return found
+
+
 def _check_packed(model: Forecaster, packed: PackedNetwork) -> None:
-    features = calendar_features(np.array(["2000-01-01"], dtype="datetime64[s]"), model.rhythm_).shape[1]
+    calendar = calendar_features(np.array(["2000-01-01"], dtype="datetime64[s]"), model.rhythm_).shape[1]
     packed.check(
         of=digest_of(model.weights_),
         memories=len(MEMORIES[model.rhythm_.name]),
-        features=features,
-        items=len(model.items_),
+        beside=calendar + model.inputs_.beside,
+        ahead=calendar + model.inputs_.ahead + 1,
+        codes=1 + len(model.inputs_.attributes),
+        rows=model.inputs_.rows(len(model.items_)),
         width=model.hidden_size,
         horizon=model.horizon,
         quantiles=len(LEVELS),
@@ -128,21 +130,61 @@ def _copula(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> C
 
 
 def _memory(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> Memory:
-    series = _names(fitted["series"])
+    series, inputs, season = _names(fitted["series"]), model.inputs_, model.rhythm_.season
     size = len(series)
-    items = _array(weights, "memory.items", (size,), np.int64)
-    if size and not 0 <= items.min() <= items.max() <= len(model.items_):
-        raise ModelError("an item's number has no embedding", value=items.max())
-    context = _array(weights, "memory.context", (size, model.hidden_size), np.float32)
-    level = _array(weights, "memory.level", (size,), np.float32)
-    phases = min(model.rhythm_.season, model.horizon)
-    usual = _array(weights, "memory.usual", (size, phases), np.float32)
+
+    def floats(name: str, *shape: int) -> NDArray[np.float32]:
+        return _array(weights, name, (size, *shape), np.float32)
+
+    old = "memory.items" in weights  # a model of before there were codes
+    codes = (
+        _array(weights, "memory.items", (size,), np.int64)[:, None] if old else _codes(model, size, weights)
+    )
+    if size and not 0 <= codes[:, 0].min() <= codes[:, 0].max() <= len(model.items_):
+        raise ModelError("an item's number has no embedding", value=codes[:, 0].max())
+    lasting = np.zeros((size, 0), np.float32) if old else floats("memory.lasting", len(inputs.measures))
+    ahead = weights["memory.known"].shape[1] if "memory.known" in weights else 0
+    known = np.zeros((size, 0, 0), np.float32) if old else floats("memory.known", ahead, len(inputs.future))
     end = model.rhythm_.dates(np.datetime64(fitted["end"]), 1)[0]
     if str(end) != fitted["end"] or str(end)[4] != "-":  # four digits of a year
         raise ModelError("the last period is no date that the forecast can go on from", value=fitted["end"])
+    level = floats("memory.level")
     if (level <= SMALLEST).any() or (level >= LARGEST).any():
         raise ModelError("the level of a series is out of range")
-    return Memory(series, items, context, level, usual, end)
+    state = running = None
+    if fitted.get("leaves") is not None:
+        memories, along = len(MEMORIES[model.rhythm_.name]), len(inputs.past) + len(inputs.future)
+        sizes = Running.begin(0, memories, season, along).as_dict()
+        running = Running(**{name: floats(f"running.{name}", each.shape[1]) for name, each in sizes.items()})
+        state = {name: _leaf(weights, f"state.{name}", size) for name in map(str, fitted["leaves"])}
+    return Memory(
+        ids=series,
+        who=Who(codes, lasting),
+        context=floats("memory.context", model.hidden_size),
+        level=level,
+        usual=floats("memory.usual", min(season, model.horizon)),
+        known=known,
+        end=end,
+        state=state,
+        running=running,
+    )
+
+
+def _codes(model: Forecaster, size: int, weights: Weights) -> NDArray[np.int64]:
+    """The rows of the table of vectors that the series have, each within those of its attribute."""
+    start = model.inputs_.unknown(len(model.items_))
+    codes = _array(weights, "memory.codes", (size, len(start)), np.int64)
+    end = np.append(start[1:], model.inputs_.rows(len(model.items_)))
+    if (codes < start).any() or (codes >= end).any():
+        raise ModelError("an item's number has no embedding", value=codes.max())
+    return codes
+
+
+def _leaf(weights: Weights, name: str, size: int) -> NDArray[np.float32]:
+    """A tensor of the encoder's state, of whatever shape the cell gives it: reading on checks that."""
+    given = weights.get(name)
+    shape = (size,) if given is None else (size, *given.shape[1:])
+    return _array(weights, name, shape, np.float32)
 
 
 def _array(

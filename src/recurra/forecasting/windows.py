@@ -4,8 +4,7 @@ A batch is B rows of T successive periods. Each row walks through one series aft
 its start, at a random offset, and read to its end over several batches with the state carried on; then the row
 takes the next series of a random order. So every batch mixes series and seasons, and the state is never cut short.
 
-Legend: B rows, T steps, N series, L periods of history, K origins, H horizon, F calendar features, M memories,
-Q quantiles.
+Legend: B rows, T steps, N series, L periods of history, K origins, H horizon, M memories, C attributes, Q quantiles.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recurra.forecasting.covariates import AT_LEAST, MISSING, OBSERVED
 from recurra.forecasting.history import History
 from recurra.forecasting.network import ForecastNetwork, answer, remember
 from recurra.networks.heads import pinball
@@ -33,12 +33,13 @@ class Batch:
     fresh: Tensor  # (B,) bool
     y: Tensor  # (B, T)
     averages: Tensor  # (B, T, M)
-    calendar: Tensor  # (B, T, F)
-    item: Tensor  # (B,)
+    beside: Tensor  # (B, T, …)
+    codes: Tensor  # (B, 1 + C)
     origins: Tensor  # (K,) positions in 0 … T-1, the same for all rows
-    ahead: Tensor  # (B, K, H, F + 1) what is known of the periods ahead
+    ahead: Tensor  # (B, K, H, …) what is known of the periods ahead
     target: Tensor  # (B, K, H)
     known: Tensor  # (B, K, H) bool, where the target is to be learned
+    at_least: Tensor  # (B, K, H) bool, where it is a lower bound
 
 
 class Windows:
@@ -53,8 +54,10 @@ class Windows:
         origins: int,
         horizon: int,
         strangers: float,
+        unknown: NDArray[np.int64],
         seed: int,
     ) -> None:
+        self.unknown = unknown  # (1 + C,) the codes of what is not known
         self.history, self.steps, self.horizon, self.strangers = history, steps, horizon, strangers
         self.origins = min(origins, steps)
         self.generator = np.random.default_rng(seed)
@@ -62,7 +65,7 @@ class Windows:
         self.queue = np.zeros(0, dtype=np.int64)  # series still to come in this round
         self.row = np.zeros(batch_size, dtype=np.int64)  # the series that each row reads
         self.position = np.full(batch_size, history.values.shape[1], dtype=np.int64)  # and where it is
-        self.stranger = np.zeros(batch_size, dtype=bool)  # read as an unknown item
+        self.stranger = np.zeros((batch_size, history.codes.shape[1]), dtype=bool)  # read as unknown
         if series == 0:
             raise ValueError("there are no series to train on")
 
@@ -80,18 +83,20 @@ class Windows:
         began, until = history.first[self.row][:, None, None], history.until[self.row][:, None, None]
         known = (ahead < until) & (origin[:, :, None] >= began)
         there = np.minimum(ahead, length - 1)
-        y = np.where(time < length, history.values[row[:, None], here], np.float32(0))
+        y = np.where(time < length, history.read[row[:, None], here], np.float32(0))
+        status = np.uint8(OBSERVED) if history.status is None else history.status[row[:, None, None], there]
         known_ahead = history.ahead(row, np.minimum(origin, length - 1), self.horizon)
         batch = Batch(
             fresh=torch.from_numpy(fresh),
             y=torch.from_numpy(y),
             averages=torch.from_numpy(history.averages[row[:, None], here]),
-            calendar=torch.from_numpy(history.calendar[here]),
-            item=torch.from_numpy(np.where(self.stranger, 0, history.items[row])),
+            beside=torch.from_numpy(history.beside(row, here)),
+            codes=torch.from_numpy(np.where(self.stranger, self.unknown, history.codes[row])),
             origins=torch.from_numpy(chosen),
             ahead=torch.from_numpy(known_ahead),
             target=torch.from_numpy(history.values[row[:, None, None], there]),
-            known=torch.from_numpy(known),
+            known=torch.from_numpy(known & (status != MISSING)),
+            at_least=torch.from_numpy(np.broadcast_to(status == AT_LEAST, known.shape).copy()),
         )
         self.position += self.steps
         return batch
@@ -104,7 +109,7 @@ class Windows:
         room = max(1, min(self.steps, until - first - self.steps))
         self.row[place] = series
         self.position[place] = min(first + int(self.generator.integers(room)), max(0, until - 2))
-        self.stranger[place] = self.generator.random() < self.strangers
+        self.stranger[place] = self.generator.random(self.stranger.shape[1]) < self.strangers
 
     def state_dict(self) -> dict[str, Any]:
         """The place in the data."""
@@ -142,12 +147,17 @@ class QuantileProblem:
 
     def loss(self, network: ForecastNetwork, batch: Batch, state: Any) -> tuple[Tensor, Any]:
         """The mean loss over what is known, and the state after the batch."""
-        outputs, state = network.encode(batch.y, batch.averages, batch.calendar, batch.item, state)
+        outputs, state = network.encode(batch.y, batch.averages, batch.beside, batch.codes, state)
         level = batch.averages[:, batch.origins, -1]
-        units = network.head(outputs[:, batch.origins], level, batch.ahead, batch.item)
+        units = network.head(outputs[:, batch.origins], level, batch.ahead, batch.codes)
         error = (batch.target / level[..., None])[..., None] - units
-        losses = pinball(error, self.levels).mean(-1) * (level.sqrt() / self.typical)[..., None]
+        losses = self._losses(error, batch.at_least) * (level.sqrt() / self.typical)[..., None]
         return torch.where(batch.known, losses, 0.0).sum() / batch.known.sum().clamp(min=1), state
+
+    def _losses(self, error: Tensor, at_least: Tensor) -> Tensor:
+        """The pinball losses (…) of errors (…, Q); a quantile above a lower bound is no error (Powell 1986)."""
+        error = torch.where(at_least[..., None], error.clamp(min=0), error)
+        return pinball(error, self.levels).mean(-1)
 
     def evaluate(self, network: ForecastNetwork) -> float | None:
         """The weighted quantile loss over the held-out periods of the validation series.
@@ -162,9 +172,13 @@ class QuantileProblem:
         ahead = history.ahead(rows, np.full((len(rows), 1), start - 1), self.horizon)[:, 0]
         context = remember(network, history, rows, [start - 1])[:, 0]
         actual = torch.from_numpy(history.values[rows, start:])
+        status = torch.zeros_like(actual, dtype=torch.uint8)
+        if history.status is not None:
+            status = torch.from_numpy(history.status[rows, start:])
+        actual = torch.where(status == MISSING, 0.0, actual)
         sold = float(actual.abs().sum())
         if sold == 0:
             return None
-        known = (torch.from_numpy(each) for each in (level, ahead, history.items[rows]))
-        error = actual[..., None] - answer(network, context, *known)
-        return 2 * float(pinball(error, self.levels).mean(-1).sum()) / sold
+        known = (torch.from_numpy(each) for each in (level, ahead, history.codes[rows]))
+        losses = self._losses(actual[..., None] - answer(network, context, *known), status == AT_LEAST)
+        return 2 * float(losses[status != MISSING].sum()) / sold
