@@ -111,6 +111,10 @@ FORECASTER_ARGUMENTS = [
     "negative",
     "cancellations",
     "gaps",
+    "static",
+    "past",
+    "future",
+    "stock_out",
     "seed",
 ]
 FORECASTER_METHODS = [

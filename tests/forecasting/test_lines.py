@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from recurra.errors import InputError, RecurraError, UsageError
 from recurra.forecasting.data import Panel
-from recurra.forecasting.lines import Place, Reading, sales_lines
+from recurra.forecasting.lines import sales_lines
+from recurra.forecasting.reading import Place, Reading
 
 GOOD = ["a,2011-01-01,1", "a,2011-01-02,2", "a,2011-01-03,3", "b,2011-01-03,4"]
 
@@ -128,7 +129,8 @@ class Without:
 sys.meta_path.insert(0, Without())
 import pandas as pd
 from recurra.forecasting.data import Panel
-from recurra.forecasting.lines import Place, Reading, sales_lines
+from recurra.forecasting.lines import sales_lines
+from recurra.forecasting.reading import Place, Reading
 days = pd.to_datetime(["2011-01-01", "2011-01-02"])
 frame = pd.DataFrame({"item": ["a", "b"], "ds": days, "y": [1, 2]})
 for other in (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from recurra.errors import InputError, UsageError
 
-__all__ = ["Columns", "find_columns", "item_column"]
+__all__ = ["Columns", "date_column_of", "find_columns", "item_column", "like", "named_column"]
 
 # For each role, groups of names, the surest first: a group counts only if none before it matched.
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -71,7 +71,11 @@ class Columns:
 
 
 def find_columns(
-    names: Sequence[str], overrides: Mapping[str, str] | None = None, *, file: object = None
+    names: Sequence[str],
+    overrides: Mapping[str, str] | None = None,
+    *,
+    file: object = None,
+    beside: Sequence[str] = (),
 ) -> Columns:
     """Say which of the columns `names` hold item, date and quantity, and invoice and customer if any do.
 
@@ -83,6 +87,7 @@ def find_columns(
     overrides: role -> column name; roles are unique_id (or item), ds (or date), y (or quantity), invoice,
         customer.
     file: named in errors.
+    beside: columns that have another meaning, and are not guessed to have one of these.
 
     Raises
     ------
@@ -95,11 +100,12 @@ def find_columns(
         if known not in _NAMES:
             roles = ", ".join(_NAMES)
             raise UsageError("columns= knows no such role", value=role, hint=f"The roles are {roles}.")
-        chosen[known] = _named(names, name, known, file)
+        chosen[known] = named_column(names, name, f"the {_WORDS[known]}", file=file)
+    others = [name for name in names if name not in beside]
     for role in _NAMES:
         if role not in chosen:
-            free = [name for name in names if name not in chosen.values()]
-            chosen[role] = _guess(role, free, names, file)
+            free = [name for name in others if name not in chosen.values()]
+            chosen[role] = _guess(role, free, others, file)
     taken = [name for name in chosen.values() if name is not None]
     for name in taken:
         if taken.count(name) > 1:
@@ -119,17 +125,28 @@ def item_column(names: Sequence[str], *, file: object = None) -> str | None:
     return _guess("unique_id", list(names), names, file)
 
 
-def _named(names: Sequence[str], wanted: str, role: str, file: object) -> str:
+def date_column_of(names: Sequence[str], *, file: object = None) -> str:
+    """Which of the columns `names` holds the date; InputError where none or several might."""
+    found = _guess("ds", list(names), names, file)
+    assert found is not None  # _guess raises otherwise
+    return found
+
+
+def like(names: Sequence[str], wanted: str) -> str | None:
+    """The one of the columns `names` that is called `wanted`, whatever its case and spaces; None if none is."""
     if wanted in names:
         return wanted
     alike = [name for name in names if _plain(name) == _plain(wanted)]
-    if len(alike) == 1:
-        return alike[0]
+    return alike[0] if len(alike) == 1 else None
+
+
+def named_column(names: Sequence[str], wanted: str, what: str, *, file: object = None) -> str:
+    """The column that is `like` its name `wanted`; InputError where there is none for `what`."""
+    if (found := like(names, wanted)) is not None:
+        return found
     near = difflib.get_close_matches(wanted, names, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
-    raise InputError(
-        f"no such column for the {_WORDS[role]}", file=file, column=wanted, hint=f"{hint}{_seen(names)}"
-    )
+    raise InputError(f"no such column for {what}", file=file, column=wanted, hint=f"{hint}{_seen(names)}")
 
 
 def _guess(role: str, free: Sequence[str], names: Sequence[str], file: object) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -13,17 +13,19 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recurra.errors import InputError, UsageError
+from recurra.forecasting.beside import STOCK_OUT
 from recurra.forecasting.calendar import Dates, Frequency, anchored, frequency_named, infer_frequency
-from recurra.forecasting.covariates import Covariates
+from recurra.forecasting.covariates import AT_LEAST, MISSING, OBSERVED, Covariates
+from recurra.forecasting.gather import Sums, cells_where, count_columns, covariates_of, fill, sums
 from recurra.forecasting.invoices import has_cancellations, net_cancellations
 from recurra.forecasting.large import look_through, sum_batches
-from recurra.forecasting.lines import Cancellations, Gaps, Negative, Place, Reading, sales_lines
+from recurra.forecasting.lines import find_all, sales_lines
+from recurra.forecasting.reading import Cancellations, Gaps, Negative, Place, Reading
+from recurra.forecasting.zero_runs import implausible_zeros, say_implausible_zeros
 from recurra.sources import Source
 from recurra.sources.table import read_source, scan_source
 
-__all__ = ["Cancellations", "Gaps", "Negative", "Panel", "Reading", "date_column", "frame_like"]
-
-Sums: TypeAlias = tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]
+__all__ = ["Cancellations", "Gaps", "Negative", "Panel", "Reading", "date_column", "frame_like", "read_panel"]
 
 LARGEST = 400_000_000  # numbers in a panel: 1.6 GB
 
@@ -62,7 +64,7 @@ class Panel:
         """Make a panel from a pandas, Polars or PyArrow table of sales lines, in any order, several a day.
 
         `reading` are the attributes of `Reading`: columns, frequency, date_format, decimal, unit, negative,
-        cancellations, gaps.
+        cancellations, gaps, static, past, future, stock_out.
 
         Raises
         ------
@@ -78,18 +80,7 @@ class Panel:
 
         Errors name the file and count rows as in the file: the header of a text file is row 1.
         """
-        notes: list[str] = []
-        source = path if isinstance(path, Source) else Source(path)
-        settings = Reading(**reading)
-        if source.is_database and settings.decimal is None:
-            settings = replace(settings, decimal=".")  # exact decimals come as text
-        with scan_source(source, say=notes.append) as scan:
-            if scan is not None:
-                panel = _panel_in_batches(scan.frame, Place(source, scan.header_rows), settings)
-            else:
-                table = read_source(source, say=notes.append)
-                panel = _panel(table.frame, Place(source, table.header_rows), settings)
-        return replace(panel, notes=(*notes, *panel.notes))
+        return read_panel(path if isinstance(path, Source) else Source(path), Reading(**reading))
 
     def until(self, t: int) -> Panel:
         """Return the panel as it was after its first `t` periods; series that had not begun are left out.
@@ -157,45 +148,95 @@ def frame_like(original: Any, result: pl.DataFrame) -> Any:
     return type(original)(columns)
 
 
-def _panel(frame: Any, place: Place, reading: Reading) -> Panel:
+def read_panel(table: Any, reading: Reading, elsewhere: Sequence[str] = ()) -> Panel:
+    """Make a panel of a frame, a file's path or a Source, as `Panel.from_frame` and `from_file` do.
+
+    `elsewhere` names columns of `reading` that the table may lack, because another has them.
+    """
+    if not isinstance(table, str | os.PathLike | Source):
+        return _panel(table, Place(), reading, elsewhere)
+    notes: list[str] = []
+    source = table if isinstance(table, Source) else Source(table)
+    if source.is_database and reading.decimal is None:
+        reading = replace(reading, decimal=".")  # exact decimals come as text
+    with scan_source(source, say=notes.append) as scan:
+        if scan is not None:
+            panel = _panel_in_batches(scan.frame, Place(source, scan.header_rows), reading, elsewhere)
+        else:
+            read = read_source(source, say=notes.append)
+            panel = _panel(read.frame, Place(source, read.header_rows), reading, elsewhere)
+    return replace(panel, notes=(*notes, *panel.notes))
+
+
+def _panel(frame: Any, place: Place, reading: Reading, elsewhere: Sequence[str] = ()) -> Panel:
     named = frequency_named(reading.frequency) if reading.frequency else None
-    lines, found, notes = sales_lines(frame, reading, place)
-    rhythm, said = _rhythm(lines, named, found.ds, place)
+    lines, found, notes = sales_lines(frame, reading, place, elsewhere)
+    known = lines.filter(pl.col("y").is_not_null())
+    rhythm, said = _rhythm(known, named, found.ds, place)
     notes += said
     lines = lines.with_columns(period=pl.Series(rhythm.index(lines["ds"].to_numpy())))
-    start, end = _span(lines, lines["unique_id"].n_unique(), rhythm, found.ds, place)
-    if reading.cancellations == "pair" and has_cancellations(lines):
-        lines, said = net_cancellations(lines)
+    known, later = lines.filter(pl.col("y").is_not_null()), lines.filter(pl.col("y").is_null())
+    columns = 1 + count_columns(lines)
+    start, end = _span(known, lines, lines["unique_id"].n_unique() * columns, rhythm, found.ds, place)
+    if reading.cancellations == "pair" and has_cancellations(known):
+        known, said = net_cancellations(known)
         notes += said
-        if lines.height == 0:
+        if known.height == 0:
             raise InputError("every sale was cancelled, nothing is left", file=place.file)
-    whole = bool((lines["y"] == lines["y"].round()).all())
-    return _finished(_sums(lines, start, end), lines.height, whole, rhythm, start, notes, reading)
+    whole = bool((known["y"] == known["y"].round()).all())
+    lines = pl.concat([known, later]) if later.height else known
+    ids = lines["unique_id"].unique().sort()
+    codes = pl.DataFrame({"unique_id": ids, "code": np.arange(len(ids))})
+    lines = lines.join(codes, on="unique_id", maintain_order="left").with_columns(pl.col("period") - start)
+    known = lines.filter(pl.col("y").is_not_null())
+    length = end - start + 1
+    values, first, seen = sums(known, len(ids), length)
+    names = tuple(ids.to_list())
+    panel = _finished(names, (values, first, seen), known.height, whole, rhythm, start, notes, reading)
+    return _with_doubts(_with_covariates(panel, lines, place) if reading.beside else panel)
 
 
-def _panel_in_batches(scan: pl.LazyFrame, place: Place, reading: Reading) -> Panel:
-    """Make the panel of a table that may not fit in memory; where invoices are cancelled, lines are kept."""
+def _panel_in_batches(
+    scan: pl.LazyFrame, place: Place, reading: Reading, elsewhere: Sequence[str] = ()
+) -> Panel:
+    """Make the panel of a table that may not fit in memory; where invoices are cancelled, lines are kept.
+
+    They are kept as well where columns are read beside item, date and quantity.
+    """
     named = frequency_named(reading.frequency) if reading.frequency else None
+    if reading.beside:
+        found, beside = find_all(scan.collect_schema().names(), reading, place, elsewhere)
+        kept = {*vars(found).values(), *(each.column for each in beside)} - {None}
+        return _panel(scan.select(sorted(kept)).collect(engine="streaming"), place, reading, elsewhere)
     contents = look_through(scan, reading, place)
     if contents.credits and reading.cancellations == "pair":
-        kept = [name for name in vars(contents.columns).values() if name is not None]
+        kept = {name for name in vars(contents.columns).values() if name is not None}
         return _panel(scan.select(kept).collect(engine="streaming"), place, reading)
     dates = contents.dates.select("row", ds="moment")
     column = contents.columns.ds
     rhythm, said = _rhythm(dates, named, column, place)
     dates = dates.with_columns(period=pl.Series(rhythm.index(dates["ds"].to_numpy())))
-    start, _ = _span(dates, contents.items["item"].n_unique(), rhythm, column, place)
-    sums = sum_batches(scan, contents, place, dates["period"].to_numpy() - start)
+    start, _ = _span(dates, dates, contents.items["item"].n_unique(), rhythm, column, place)
+    ids, summed = sum_batches(scan, contents, place, dates["period"].to_numpy() - start)
     numbers = contents.quantities["number"]
     whole = bool((numbers == numbers.round()).all())
-    return _finished(sums, contents.lines, whole, rhythm, start, [*contents.notes, *said], reading)
+    notes = [*contents.notes, *said]
+    return _with_doubts(_finished(ids, summed, contents.lines, whole, rhythm, start, notes, reading))
 
 
 def _finished(
-    sums: Sums, lines: int, whole: bool, rhythm: Frequency, start: int, notes: list[str], reading: Reading
+    ids: tuple[str, ...],
+    summed: Sums,
+    lines: int,
+    whole: bool,
+    rhythm: Frequency,
+    start: int,
+    notes: list[str],
+    reading: Reading,
 ) -> Panel:
     """The panel of sums from the period `start` on, with returns and gaps treated as told."""
-    ids, values, first, seen = sums
+    values, first, seen = summed
+    status = None
     if len(seen) < lines:
         notes.append(f"Lines: {lines:,}, summed to {len(seen):,}, one for each item and period.")
     below = int(np.count_nonzero(values < 0))
@@ -208,7 +249,9 @@ def _finished(
     if gaps := int((values.shape[1] - first).sum()) - len(seen):
         notes.append(f"Periods of an item without a line: {gaps:,}, {_GAPS[reading.gaps]}.")
         if reading.gaps == "missing":
-            _fill(values, first, seen, rhythm.season)
+            fill(values, first, seen, rhythm.season)
+            status = np.where(np.arange(values.shape[1]) < first[:, None], OBSERVED, MISSING).astype(np.uint8)
+            status.reshape(-1)[seen] = OBSERVED
     dates = rhythm.dates_of(np.arange(start, start + values.shape[1]))
     notes.insert(1, f"Items: {len(ids):,}. Periods: {len(dates):,}, {dates[0]} to {dates[-1]}.")
     return Panel(
@@ -220,7 +263,41 @@ def _finished(
         whole=whole,
         nonnegative=not below or reading.negative == "returns",
         notes=tuple(notes),
+        status=status,
     )
+
+
+def _with_covariates(panel: Panel, lines: pl.DataFrame, place: Place) -> Panel:
+    """The panel with what stands in its lines beside item, date and quantity."""
+    length, notes = len(panel.dates), list(panel.notes)
+    ahead = max(0, int(lines["period"].max()) + 1 - length)  # type: ignore[arg-type]
+    covariates, said = covariates_of(lines, panel.ids, length, ahead, place)
+    notes += said
+    status = panel.status
+    known = lines.filter(pl.col("y").is_not_null())
+    if STOCK_OUT in lines.columns:
+        out = cells_where(known, STOCK_OUT, panel.values.shape)
+        status = np.where(out, AT_LEAST, OBSERVED if status is None else status).astype(np.uint8)
+        notes.append(
+            f"Periods of an item out of stock: {int(out.sum()):,}; as much as was sold or more was wanted then."
+        )
+    if never := int((panel.first == length).sum()):
+        notes.append(f"Items that were never sold: {never:,}.")
+    if later := lines.height - known.height:
+        last = panel.frequency.dates(panel.dates[-1], ahead + 1)[-1]
+        notes.append(
+            f"Lines without a quantity, behind their item's last: {later:,}, to {last}; they say what is known ahead."
+        )
+    return replace(panel, covariates=covariates, status=status, notes=tuple(notes))
+
+
+def _with_doubts(panel: Panel) -> Panel:
+    """The panel, and a note on zeros that chance does not explain."""
+    if not panel.nonnegative:
+        return panel
+    told = None if panel.status is None else panel.status != OBSERVED
+    said = say_implausible_zeros(implausible_zeros(panel.values, panel.first, told), panel.ids, panel.dates)
+    return replace(panel, notes=(*panel.notes, *said))
 
 
 def _rhythm(
@@ -251,10 +328,15 @@ def _rhythm(
     return rhythm, notes
 
 
-def _span(lines: pl.DataFrame, series: int, rhythm: Frequency, column: str, place: Place) -> tuple[int, int]:
-    """Return the first and the last period, after checking that so large a panel fits in memory."""
+def _span(
+    known: pl.DataFrame, lines: pl.DataFrame, columns: int, rhythm: Frequency, column: str, place: Place
+) -> tuple[int, int]:
+    """Return the first and the last period of the history, after checking that so large a panel fits in memory.
+
+    `known` are the lines of the history, `lines` those of the future too; a period has `columns` numbers.
+    """
     periods = lines["period"].to_numpy()
-    start, end = int(periods.min()), int(periods.max())
+    start, end = int(periods.min()), int(known["period"].max())  # type: ignore[arg-type]
     if start == end:
         raise InputError(
             f"all dates fall into one {rhythm.name} period, at least two are needed",
@@ -263,12 +345,14 @@ def _span(lines: pl.DataFrame, series: int, rhythm: Frequency, column: str, plac
             value=rhythm.dates_of(np.array([start]))[0],
             hint="Give a longer history, or a shorter --frequency.",
         )
-    length = end - start + 1
-    if series * length > LARGEST:
+    length = int(periods.max()) - start + 1
+    if columns * length > LARGEST:
+        series = lines["unique_id"].n_unique() if "unique_id" in lines.columns else columns
         middle = np.median(periods)
         far = lines.row(int(np.argmax(np.abs(periods - middle))), named=True)
+        beside = f" with {columns // series - 1} columns beside their sales" if columns > series else ""
         raise InputError(
-            f"{series:,} items over {length:,} {rhythm.name} periods are more numbers than recurra holds "
+            f"{series:,} items over {length:,} {rhythm.name} periods{beside} are more numbers than recurra holds "
             f"({LARGEST:,}); this date is the farthest from the others",
             file=place.file,
             row=far["row"],
@@ -279,46 +363,7 @@ def _span(lines: pl.DataFrame, series: int, rhythm: Frequency, column: str, plac
     return start, end
 
 
-def _sums(lines: pl.DataFrame, start: int, end: int) -> Sums:
-    """Sum lines by item and period, to the same bits whatever their order.
-
-    Returns the ids, the values (N, T), the index of each series' first observation (N,), and the places of all
-    observations in the flattened values, sorted.
-    """
-    length = end - start + 1
-    ids = lines["unique_id"].unique().sort()
-    codes = pl.DataFrame({"unique_id": ids, "code": np.arange(len(ids))})
-    cells = (
-        lines.join(codes, on="unique_id", maintain_order="left")
-        .select("y", cell=pl.col("code") * length + (pl.col("period") - start))
-        .sort("cell", "y")
-    )
-    cell = cells["cell"].to_numpy()
-    begins = np.flatnonzero(np.diff(cell, prepend=-1))
-    seen = cell[begins]
-    values = np.zeros(len(ids) * length, dtype=np.float32)
-    values[seen] = np.add.reduceat(cells["y"].to_numpy(), begins)
-    row, column = np.divmod(seen, length)
-    first = column[np.searchsorted(row, np.arange(len(ids)))]
-    return tuple(ids.to_list()), values.reshape(len(ids), length), first.astype(np.int64), seen
-
-
 _GAPS = {
     "zero": "counted as zero sales; take them for missing with --gaps missing (gaps='missing' in Python)",
     "missing": "taken for missing and filled with what the item sold one season before, or else last",
 }
-
-
-def _fill(
-    values: NDArray[np.float32], first: NDArray[np.int64], seen: NDArray[np.int64], season: int
-) -> None:
-    """Fill what was not seen from a series' first observation on: with the value a season before, or the one before.
-
-    Where the season before lies ahead of the first observation, there is only the period before.
-    """
-    known = np.zeros(values.shape, dtype=bool)
-    known.reshape(-1)[seen] = True
-    for t in range(1, values.shape[1]):
-        rows = np.flatnonzero(~known[:, t] & (first < t))
-        before = np.where(t - season >= first[rows], t - season, t - 1)
-        values[rows, t] = values[rows, before]

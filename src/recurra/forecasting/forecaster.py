@@ -28,10 +28,10 @@ from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.forecast import LEVELS, QUANTILES, Forecast
 from recurra.forecasting.history import STEPS_A_WINDOW, History, history_of
 from recurra.forecasting.inputs import Inputs
+from recurra.forecasting.joined import read_all
 from recurra.forecasting.memory import Memory
 from recurra.forecasting.packed import Answering, PackedNetwork
 from recurra.forecasting.stock import StockPlan
-from recurra.sources import Source
 from recurra.streaming.packed import Packed
 from recurra.training.outcome import Outcome
 from recurra.training.recipe import Recipe
@@ -67,6 +67,10 @@ class Forecaster(Estimator):
     negative: what a period with a negative sum is: "returns" counts as 0, "keep" stays as it is.
     cancellations: "pair" takes lines of invoices C… out of the sales they cancel, "keep" sums them.
     gaps: what an item's periods without a line are: "zero" sales, or "missing" and filled.
+    static: columns that are the same in all lines of an item, such as its category.
+    past: columns known up to now, such as visitors.
+    future: columns known ahead too, such as price and promotion.
+    stock_out: a column that says when the item was out of stock, or how many units were in stock; None: never.
     seed: the same seed gives the same model on the same machine.
 
     After `fit`: `notes_` says what was decided about the data, `outcome_` how training went. Training needs torch;
@@ -98,6 +102,10 @@ class Forecaster(Estimator):
         negative: Negative = "returns",
         cancellations: Cancellations = "pair",
         gaps: Gaps = "zero",
+        static: Sequence[str] = (),
+        past: Sequence[str] = (),
+        future: Sequence[str] = (),
+        stock_out: str | None = None,
         seed: int = 0,
     ) -> None:
         self.horizon = horizon
@@ -118,6 +126,10 @@ class Forecaster(Estimator):
         self.negative: Negative = negative
         self.cancellations: Cancellations = cancellations
         self.gaps: Gaps = gaps
+        self.static = static
+        self.past = past
+        self.future = future
+        self.stock_out = stock_out
         self.seed = seed
 
     def fit(
@@ -172,12 +184,16 @@ class Forecaster(Estimator):
         self.items_, self.copula_, self.memory_ = panel.ids, copula, memory
         return self
 
-    def read(self, frame: Any) -> Panel:
-        """Read a frame, a file's path, a Source or a Panel with this forecaster's settings; raises as `fit` does."""
-        if isinstance(frame, Panel):
-            return frame
-        make = Panel.from_file if isinstance(frame, str | os.PathLike | Source) else Panel.from_frame
-        return make(frame, **{field.name: getattr(self, field.name) for field in fields(Reading)})
+    def read(self, frame: Any, *, future: Any = None, items: Any = None) -> Panel:
+        """Read a frame, a file's path, a Source or a Panel with this forecaster's settings; raises as `fit` does.
+
+        `future` is a table of what is known ahead (`future.with_future`), `items` one of attributes, also of items that
+        were never sold (`items.with_items`): frames or files.
+        """
+        return read_all(frame, self._reading(), future=future, items=items)
+
+    def _reading(self) -> Reading:
+        return Reading(**{field.name: getattr(self, field.name) for field in fields(Reading)})
 
     def predict(self, frame: Any = None, *, quantiles: Sequence[float] = QUANTILES) -> Any:
         """Forecast the periods after the history that `fit` saw, or after that of another `frame`.
@@ -373,6 +389,7 @@ class Forecaster(Estimator):
             frequency_named(self.frequency)
         if not isinstance(self.columns, Mapping | None):
             raise UsageError("columns must be a mapping from role to column name", value=self.columns)
+        self._reading()
 
     def _recipe(self, panel: Panel, max_seconds: float | None) -> Recipe:
         periods = int((len(panel.dates) - panel.first).sum())
@@ -448,6 +465,8 @@ class Forecaster(Estimator):
 
     def _restore(self, fitted: Mapping[str, Any], weights: Mapping[str, np.ndarray[Any, Any]]) -> None:
         persistence.restore(self, fitted, weights)
+        for name in ("static", "past", "future"):  # JSON has lists alone
+            setattr(self, name, tuple(getattr(self, name)))
 
 
 def _installed(package: str) -> str | None:

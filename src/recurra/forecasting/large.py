@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from recurra.errors import InputError
 from recurra.forecasting.columns import Columns, find_columns
+from recurra.forecasting.frames import as_text
+from recurra.forecasting.gather import Sums
 from recurra.forecasting.invoices import CREDIT
-from recurra.forecasting.lines import Checks, Place, Reading, as_text
+from recurra.forecasting.lines import Checks
+from recurra.forecasting.reading import Place, Reading
 
 __all__ = ["Contents", "look_through", "sum_batches"]
 
@@ -86,8 +89,8 @@ def look_through(scan: pl.LazyFrame, reading: Reading, place: Place) -> Contents
 
 def sum_batches(
     scan: pl.LazyFrame, contents: Contents, place: Place, periods: NDArray[np.int64]
-) -> tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-    """Sum a table by item and period, going through it again; returns what `data._sums` does.
+) -> tuple[tuple[str, ...], Sums]:
+    """Sum a table by item and period, going through it again; returns the items and what `gather.sums` does.
 
     Parameters
     ----------
@@ -115,7 +118,7 @@ def sum_batches(
     row, column = np.divmod(seen, length)
     first = column[np.searchsorted(row, np.arange(len(ids)))]
     values = totals.astype(np.float32).reshape(len(ids), length)
-    return tuple(ids.to_list()), values, first.astype(np.int64), seen
+    return tuple(ids.to_list()), (values, first.astype(np.int64), seen)
 
 
 def _batches(scan: pl.LazyFrame, found: Columns, place: Place) -> Iterator[tuple[pl.DataFrame, int]]:

@@ -3,111 +3,115 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from numbers import Real
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-import narwhals as nw
 import polars as pl
 
-from recurra.errors import InputError, UsageError
+from recurra.errors import InputError
+from recurra.forecasting.beside import STOCK_OUT, Beside, find_beside, refuse_roles, stock_outs, typed
 from recurra.forecasting.columns import Columns, find_columns
 from recurra.forecasting.dates import EARLIEST, LATEST, parse_dates
+from recurra.forecasting.frames import as_table, as_text, numbered, series
 from recurra.forecasting.numbers import parse_numbers
+from recurra.forecasting.reading import Place, Reading
 
-__all__ = ["Cancellations", "Checks", "Gaps", "Negative", "Place", "Reading", "as_text", "sales_lines"]
-
-Negative: TypeAlias = Literal["returns", "keep"]
-Cancellations: TypeAlias = Literal["pair", "keep"]
-Gaps: TypeAlias = Literal["zero", "missing"]
+__all__ = ["Checks", "find_all", "sales_lines"]
 
 BIGGEST = 1e15  # quantity
 _TICKS = {"D": 1, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}  # in a day
 _DAYS = tuple(datetime.date(*day).toordinal() - 719_163 for day in ((EARLIEST, 1, 1), (LATEST, 12, 31)))
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How a table of sales is read. What is None is found, and said.
-
-    Attributes
-    ----------
-    columns: role -> column name where the names do not tell (`find_columns`).
-    frequency: hourly, daily, weekly, monthly, quarterly, yearly.
-    date_format: strftime format of dates that are text.
-    decimal: the decimal mark of quantities that are text, "." or ",".
-    unit: a unit or currency sign to take off quantities that are text; None refuses them.
-    negative: what a period with a negative sum is: "returns" counts as 0, "keep" stays as it is.
-    cancellations: "pair" takes lines of invoices C… out of the sales they cancel, "keep" sums them.
-    gaps: what an item's periods without a line are: "zero" sales, or "missing" and filled.
-
-    Raises
-    ------
-    UsageError: one of the last three is neither of the two.
-    """
-
-    columns: Mapping[str, str] | None = None
-    frequency: str | None = None
-    date_format: str | None = None
-    decimal: str | None = None
-    unit: str | None = None
-    negative: Negative = "returns"
-    cancellations: Cancellations = "pair"
-    gaps: Gaps = "zero"
-
-    def __post_init__(self) -> None:
-        for argument, allowed in (
-            ("negative", ("returns", "keep")),
-            ("cancellations", ("pair", "keep")),
-            ("gaps", ("zero", "missing")),
-        ):
-            if (value := getattr(self, argument)) not in allowed:
-                raise UsageError(f"{argument} is {allowed[0]!r} or {allowed[1]!r}", value=value)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a table comes from, for errors: its file, and how many rows there stand above the data."""
-
-    file: object = None
-    header_rows: int = 0
-
-
-def sales_lines(frame: Any, reading: Reading, place: Place) -> tuple[pl.DataFrame, Columns, list[str]]:
+def sales_lines(
+    frame: Any, reading: Reading, place: Place, elsewhere: Sequence[str] = ()
+) -> tuple[pl.DataFrame, Columns, list[str]]:
     """Return the lines of `frame`, the columns they were read from, and what was decided, in sentences.
 
     The lines have the columns row (Int64), unique_id (String), ds (Datetime[us], local time), y (Float64),
     and invoice and customer (String) where the table has them. Rows without any value are left out.
+
+    The columns beside them are called static:NAME, past:NAME, future:NAME (Float64, Boolean or String, null where a
+    cell is empty) and stock_out (Boolean). `elsewhere` names those that the table may lack. A line behind the item's
+    last quantity has none (null) where columns are known ahead: it is of the future.
 
     Raises
     ------
     InputError: an empty or impossible value (with its row), columns that cannot be found.
     UsageError: `frame` is no table.
     """
-    table = frame if isinstance(frame, pl.DataFrame) else _narwhals(frame)
-    found = find_columns(list(table.columns), reading.columns, file=place.file)
+    table = as_table(frame)
+    found, beside = find_all(list(table.columns), reading, place, elsewhere)
     roles = {role: name for role, name in vars(found).items() if name is not None}
-    picked = pl.DataFrame(
-        [_series(table[name], numbers=role == "y").alias(role) for role, name in roles.items()]
-    )
-    numbered = picked.select(
-        pl.int_range(pl.len(), dtype=pl.Int64).alias("row") + 1 + place.header_rows, pl.all()
-    )
-    kept = numbered.filter(~pl.all_horizontal(pl.col(role).is_null() for role in roles))
+    picked = [series(table[name], numbers=role == "y").alias(role) for role, name in roles.items()]
+    picked += [series(table[each.column], numbers=not each.text).alias(each.key) for each in beside]
+    rows = numbered(picked, place.header_rows)
+    kept = rows.filter(~pl.all_horizontal(pl.all().exclude("row").is_null()))
     if kept.height == 0:
         raise InputError("there are no rows of data", file=place.file)
     checks = Checks(kept, place)
     moments, notes = checks.moments(found.ds, reading.date_format)
     ids = checks.ids(found.unique_id)
-    quantities, said = checks.quantities(found.y, reading)
     others = [as_text(kept[role]) for role in ("invoice", "customer") if role in roles]
-    lines = kept.select("row", ids, moments, quantities, *others)
-    blank = numbered.height - kept.height
-    notes = [found.sentence, *notes, *said, *([f"Empty rows: {blank:,}, left out."] if blank else [])]
+    said = []
+    for each in beside:
+        if each.key == STOCK_OUT:
+            column, how = stock_outs(kept[each.key], kept["row"], each, reading, place)
+            said.append(f"Out of stock: {how}.")
+        else:
+            column = typed(kept[each.key], kept["row"], each, reading, place)
+        others.append(column)
+    lines = kept.select("row", ids, moments, *others)
+    told, unsold = kept, pl.Series([], dtype=pl.Int64)
+    if reading.future or reading.stock_out:
+        told, unsold = _without_quantity(kept, lines, ahead=bool(reading.future))
+        if told.height == 0:
+            raise InputError("no line has a quantity", file=place.file, column=found.y)
+    quantities, read = Checks(told, place).quantities(found.y, reading)
+    amounts = pl.DataFrame([told["row"], quantities])
+    lines = lines.join(amounts, on="row", how="left", maintain_order="left").select(
+        "row", "unique_id", "ds", pl.when(pl.col("row").is_in(unsold.implode())).then(0.0).otherwise("y").alias("y"),
+        *(column.name for column in others),
+    )  # fmt: skip
+    blank = rows.height - kept.height
+    notes = [found.sentence, *notes, *read, *said, *([f"Empty rows: {blank:,}, left out."] if blank else [])]
     return lines, found, notes
+
+
+def find_all(
+    names: Sequence[str], reading: Reading, place: Place, elsewhere: Sequence[str] = ()
+) -> tuple[Columns, list[Beside]]:
+    """Say which of the columns `names` are what, those beside item, date and quantity too; raises InputError."""
+    beside = find_beside(names, reading, file=place.file, elsewhere=elsewhere)
+    columns = [each.column for each in beside]
+    found = find_columns(names, reading.columns, file=place.file, beside=columns)
+    refuse_roles(beside, vars(found), file=place.file)
+    return found, beside
+
+
+def _without_quantity(
+    kept: pl.DataFrame, lines: pl.DataFrame, *, ahead: bool
+) -> tuple[pl.DataFrame, pl.Series]:
+    """Set apart the lines that may have no quantity: while out of stock, and `ahead` behind the item's last one.
+
+    Returns the others, and the rows of those out of stock: nothing was sold then.
+    """
+    given = kept["y"]
+    amount = (
+        as_text(given)
+        if given.dtype == pl.String
+        else given.fill_nan(None)
+        if given.dtype.is_float()
+        else given
+    )
+    stock_out = lines[STOCK_OUT] if STOCK_OUT in lines.columns else pl.repeat(False, len(given), eager=True)
+    marked = lines.with_columns(empty=amount.is_null(), out=stock_out).with_columns(
+        last=pl.col("ds").filter(~pl.col("empty") | pl.col("out")).max().over("unique_id")
+    )
+    later = (pl.col("ds") > pl.col("last")).fill_null(value=True) if ahead else pl.lit(value=False)
+    excused = marked.select(pl.col("empty") & (pl.col("out") | later)).to_series()
+    return kept.filter(~excused), marked.filter(pl.col("empty") & pl.col("out"))["row"]
 
 
 @dataclass(frozen=True)
@@ -190,56 +194,3 @@ class Checks:
             return
         first = self.table.filter(bad).select("row", value=None if role == "row" else role).row(0, named=True)
         raise InputError(what, file=self.place.file, column=column, hint=hint, **first)
-
-
-def _narwhals(frame: Any) -> nw.DataFrame[Any]:
-    if isinstance(frame, pl.LazyFrame):
-        return nw.from_native(frame.collect(), eager_only=True)
-    if hasattr(frame, "reset_index") and hasattr(frame, "set_axis"):  # pandas and its kin
-        if any(name is not None for name in frame.index.names):
-            frame = frame.reset_index()
-        frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
-    names = list(getattr(frame, "column_names", None) or getattr(frame, "columns", []))
-    repeated = [name for name in names if names.count(name) > 1]
-    if repeated:
-        raise InputError("two columns have the same name", column=str(repeated[0]))
-    try:
-        wrapped = nw.from_native(frame)
-    except TypeError as error:
-        raise UsageError(
-            "the data must be a pandas, Polars or PyArrow table", value=type(frame).__name__
-        ) from error
-    return wrapped.collect() if isinstance(wrapped, nw.LazyFrame) else wrapped
-
-
-def _series(column: pl.Series | nw.Series[Any], *, numbers: bool = False) -> pl.Series:
-    """Return a column of any library as Polars; a pandas column of mixed Python objects becomes text, or `numbers`."""
-    if isinstance(column, pl.Series):
-        return column
-    if column.dtype != nw.Object:
-        try:
-            return column.to_polars()
-        except ImportError:  # pandas without PyArrow
-            if column.dtype == nw.Datetime:
-                return pl.Series(column.dt.replace_time_zone(None).to_numpy().astype("datetime64[us]"))
-            if column.dtype.is_numeric():
-                return pl.Series(column.to_numpy())
-    pairs = list(zip(column.to_list(), column.is_null().to_list(), strict=True))
-    if numbers and all(null or isinstance(value, Decimal | Real) for value, null in pairs):
-        with suppress(OverflowError):
-            return pl.Series([None if null else float(value) for value, null in pairs], dtype=pl.Float64)
-    return pl.Series([None if null else str(value) for value, null in pairs], dtype=pl.String)
-
-
-def as_text(column: pl.Series) -> pl.Series:
-    """Return a column as text without blanks around it: empty text is null, 5.0 is "5"."""
-    name = column.name
-    if column.dtype.is_float():
-        whole = column.cast(pl.Int64, strict=False)
-        column = whole if (column == whole).all() else column
-    try:
-        text = column.cast(pl.String).str.strip_chars().to_frame()
-    except pl.exceptions.PolarsError as error:
-        what = f"the column read as {name} holds {column.dtype}, which is no text"
-        raise InputError(what, hint="Convert it to text, or say which column it is with columns=.") from error
-    return text.select(pl.when(pl.col(name) != "").then(name))[name]

@@ -8,7 +8,7 @@ import polars as pl
 
 from recurra.errors import InputError, UsageError
 
-__all__ = ["parse_numbers"]
+__all__ = ["looks_like_numbers", "parse_numbers"]
 
 _SPACES = " '’\u00a0\u202f"  # between thousands, whatever the decimal mark is
 _WORDS = {".": "decimal point", ",": "decimal comma"}
@@ -17,7 +17,14 @@ _WITH_UNIT = rf"^(?:[+-]?\s*(?P<before>{_UNIT})\s*[+-]?[\d.,]*\d|[+-]?[\d.,]*\d[
 
 
 def parse_numbers(
-    text: pl.Series, rows: pl.Series, *, decimal: str | None, unit: str | None, file: object, column: str
+    text: pl.Series,
+    rows: pl.Series,
+    *,
+    decimal: str | None,
+    unit: str | None,
+    file: object,
+    column: str,
+    words: tuple[str, str] = ("quantity", "quantities"),
 ) -> tuple[pl.Series, list[str]]:
     """Parse a column of text as Float64 with one decimal mark; returns it and what was decided, in sentences.
 
@@ -30,6 +37,7 @@ def parse_numbers(
     rows: the row number of each, for errors.
     decimal: "." or ","; None to find it from the whole column.
     unit: a unit or currency sign that is taken off before and behind numbers; None for none.
+    words: what one of them is called, and several, in messages.
 
     Raises
     ------
@@ -45,20 +53,20 @@ def parse_numbers(
     if unit is not None:
         either = re.escape(unit.strip())
         plain = plain.str.replace(rf"^([+-]?)\s*{either}\s*", "$1").str.replace(rf"\s*{either}$", "")
-    mark = decimal or _mark(plain, distinct, file=file, column=column)
+    mark = decimal or _mark(plain, distinct, file=file, column=column, words=words[1])
     numbers = _parse(plain, mark)
     if numbers.null_count():
         bad = str(distinct.filter(numbers.is_null())[0])
         first = int(rows.filter(text == bad).min())  # type: ignore[arg-type]
-        what, hint = _what_is_wrong(bad, mark, given=decimal is not None)
+        what, hint = _what_is_wrong(bad, mark, words[0], given=decimal is not None)
         raise InputError(what, file=file, row=first, column=column, value=bad, hint=hint)
     notes = []
     if unit is not None and (count := int((distinct.str.replace("−", "-", literal=True) != plain).sum())):
-        notes.append(f"{unit.strip()} was taken off the quantities, in {count:,} different ones.")
+        notes.append(f"{unit.strip()} was taken off the {words[1]}, in {count:,} different ones.")
     marked = plain.filter(plain.str.contains(rf"[,{_SPACES}]"))
     if decimal is None and len(marked):
         notes.append(
-            f"Quantities are read with a {_WORDS[mark]}, such as {marked[0]}; override with --decimal "
+            f"{words[1].capitalize()} are read with a {_WORDS[mark]}, such as {marked[0]}; override with --decimal "
             "(decimal= in Python)."
         )
     table = pl.DataFrame({"text": distinct, "number": numbers})
@@ -66,13 +74,20 @@ def parse_numbers(
     return joined["number"], notes
 
 
-def _mark(plain: pl.Series, shown: pl.Series, *, file: object, column: str) -> str:
+def looks_like_numbers(text: pl.Series) -> bool:
+    """Whether more than half of the different texts are numbers with one of the two marks, `text` without nulls."""
+    plain = text.unique().str.replace("−", "-", literal=True)
+    numbers = _parse(plain, ".").is_not_null() | _parse(plain, ",").is_not_null()
+    return 2 * int(numbers.sum()) > len(plain)
+
+
+def _mark(plain: pl.Series, shown: pl.Series, *, file: object, column: str, words: str) -> str:
     """The decimal mark with which more of the column are numbers; InputError where both fit and differ."""
     point, comma = _parse(plain, "."), _parse(plain, ",")
     if point.null_count() or comma.null_count() or point.equals(comma):
         return "," if comma.null_count() < point.null_count() else "."
     raise InputError(
-        "the quantities can be read with a decimal point and with a decimal comma",
+        f"the {words} can be read with a decimal point and with a decimal comma",
         file=file,
         column=column,
         value=shown.filter(point != comma)[0],
@@ -91,12 +106,12 @@ def _parse(text: pl.Series, mark: str) -> pl.Series:
     return frame.select(pl.when("fits").then("number"))["number"]
 
 
-def _what_is_wrong(value: str, mark: str, *, given: bool) -> tuple[str, str]:
+def _what_is_wrong(value: str, mark: str, word: str, *, given: bool) -> tuple[str, str]:
     """What keeps `value` from being a number with this decimal mark, and the way out."""
     match = pl.Series([value]).str.extract_groups(_WITH_UNIT).struct.unnest()
     unit = match["before"][0] or match["behind"][0]
     if unit:
-        what = "the quantity is a number with a unit or a currency sign"
+        what = f"the {word} is a number with a unit or a currency sign"
         return (
             what,
             f"Write the number alone, or have {unit!r} taken off with --unit {unit!r} (unit= in Python).",
@@ -109,4 +124,4 @@ def _what_is_wrong(value: str, mark: str, *, given: bool) -> tuple[str, str]:
             what,
             "Write all numbers of the column in one way, or choose with --decimal (decimal= in Python).",
         )
-    return "the quantity is not a number", f"Write numbers with digits and a {_WORDS[mark]}."
+    return f"the {word} is not a number", f"Write numbers with digits and a {_WORDS[mark]}."

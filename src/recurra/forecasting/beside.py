@@ -1,0 +1,174 @@
+"""The columns beside item, date and quantity: which they are, of what kind, and what they say in each line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from recurra.errors import InputError, UsageError
+from recurra.forecasting.columns import like, named_column
+from recurra.forecasting.frames import as_text
+from recurra.forecasting.numbers import looks_like_numbers, parse_numbers
+from recurra.forecasting.reading import TEXT, Place, Reading
+
+__all__ = ["STOCK_OUT", "Beside", "find_beside", "refuse_roles", "stock_outs", "typed"]
+
+BIGGEST = 1e15
+_YES, _NO = ("yes", "y", "true", "t"), ("no", "n", "false", "f")
+_WORDS = {"static": "--static", "past": "--past", "future": "--future", "stock_out": "--stock-out"}
+STOCK_OUT: Final = "stock_out"
+
+
+@dataclass(frozen=True)
+class Beside:
+    """One of these columns.
+
+    Attributes
+    ----------
+    role: static, past, future or stock_out.
+    name: what it is called among the covariates: as it was asked for, so that it is the same for every table.
+    column: what it is called in the table.
+    text: it holds names even where they are numbers.
+    """
+
+    role: str
+    name: str
+    column: str
+    text: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its name among the columns of lines."""
+        return self.role if self.role == STOCK_OUT else f"{self.role}:{self.name}"
+
+
+def find_beside(
+    names: Sequence[str], reading: Reading, *, file: object = None, elsewhere: Sequence[str] = ()
+) -> list[Beside]:
+    """Say which of a table's columns `names` are those that `reading` asks for; some may be `elsewhere` alone.
+
+    Raises InputError for a column that is not there.
+    """
+    asked = {"static": reading.static, "past": reading.past, "future": reading.future}
+    asked[STOCK_OUT] = () if reading.stock_out is None else (reading.stock_out,)
+    found = []
+    for role, columns in asked.items():
+        for name in columns:
+            text = role != STOCK_OUT and name.endswith(TEXT) and name not in names
+            plain = name.removesuffix(TEXT) if text else name
+            if like(names, plain) is None and like(elsewhere, plain) is not None:
+                continue
+            column = named_column(names, plain, f"{_WORDS[role]} {name}", file=file)
+            found.append(Beside(role, plain, column, text))
+    return found
+
+
+def refuse_roles(beside: Sequence[Beside], roles: dict[str, str], *, file: object = None) -> None:
+    """Raise the error for a column that is item, date or quantity as well."""
+    for each in beside:
+        for role in ("unique_id", "ds", "y"):
+            if roles.get(role) == each.column:
+                word = {"unique_id": "the item", "ds": "the date", "y": "the quantity"}[role]
+                what = f"one column cannot be {word} and {_WORDS[each.role]} at once"
+                raise UsageError(what, file=file, column=each.column)
+
+
+def typed(given: pl.Series, rows: pl.Series, each: Beside, reading: Reading, place: Place) -> pl.Series:
+    """Return a column as what it is: Float64, Boolean or String, null where a cell is empty.
+
+    Numbers of 0 and 1 alone are yes and no. Text is numbers where more than half of its different values are, yes
+    and no where all say so.
+
+    Raises
+    ------
+    InputError: a value that is not of the column's kind (with its row), or a column without any value.
+    """
+    values = _read(given, rows, each, reading, place)
+    if values.null_count() == len(values) and each.role != STOCK_OUT:
+        what = f"the column is empty, and {_WORDS[each.role]} asks for it"
+        raise InputError(what, file=place.file, column=each.column, hint="Leave it out, or fill it.")
+    if values.dtype == pl.Float64:
+        bad = (~values.is_finite() | (values.abs() > BIGGEST)).fill_null(value=False)
+        if bad.any():
+            what = (
+                "this is no finite number"
+                if not values.filter(bad)[0] < float("inf")
+                else "this is too large"
+            )
+            at = {"row": int(rows.filter(bad)[0]), "value": given.filter(bad)[0]}
+            raise InputError(what, file=place.file, column=each.column, hint="Correct it, or empty it.", **at)
+        if values.is_in([0.0, 1.0]).all():
+            values = values.cast(pl.Boolean)
+    return values.alias(each.key)
+
+
+def _read(given: pl.Series, rows: pl.Series, each: Beside, reading: Reading, place: Place) -> pl.Series:
+    if each.text:
+        return as_text(given.alias(each.column))
+    if given.dtype == pl.Boolean:
+        return given
+    if given.dtype.is_numeric():
+        return given.cast(pl.Float64).fill_nan(None)
+    if given.dtype not in (pl.String, pl.Categorical, pl.Enum, pl.Null):
+        what = f"the column holds {given.dtype}, neither numbers nor text"
+        raise InputError(what, file=place.file, column=each.column, hint="Convert it, or leave it out.")
+    text = as_text(given)
+    known = text.drop_nulls()
+    lower = text.str.to_lowercase()
+    if len(known) and lower.drop_nulls().is_in([*_YES, *_NO]).all():
+        return lower.is_in(_YES)
+    if not len(known) or not looks_like_numbers(known):
+        return text
+    try:
+        numbers, _ = parse_numbers(
+            known,
+            rows.filter(text.is_not_null()),
+            decimal=reading.decimal,
+            unit=None,
+            file=place.file,
+            column=each.column,
+            words=("value", "values"),
+        )
+    except InputError as error:
+        hint = f"{error.hint} If it holds names, ask for it as {each.name}{TEXT}."
+        at = {"file": error.file, "column": error.column, "value": error.value}
+        raise InputError(error.what, row=error.row, hint=hint, **at) from error
+    table = pl.DataFrame({"at": rows.filter(text.is_not_null()), "number": numbers})
+    joined = pl.DataFrame({"at": rows}).join(table, on="at", how="left", maintain_order="left")
+    return joined["number"].fill_nan(None)
+
+
+def stock_outs(
+    given: pl.Series, rows: pl.Series, each: Beside, reading: Reading, place: Place
+) -> tuple[pl.Series, str]:
+    """Return for each line whether the item was out of stock, and how that was read.
+
+    Yes and no, true and false, 1 and 0 say it as they stand. Any other numbers are units in stock, of which 0 or fewer
+    are none. An empty cell says no.
+
+    Raises
+    ------
+    InputError: a value that says neither, or shares between 0 and 1.
+    """
+    values = typed(given, rows, each, reading, place)
+    hint = "Write yes or no, true or false, 1 or 0, or how many units were in stock."
+    if values.dtype == pl.String:
+        words = values.str.to_lowercase()
+        bad = ~words.is_in([*_YES, *_NO, "0", "1"]).fill_null(value=True)
+        if bad.any():
+            what = "this does not say whether the item was out of stock"
+            at = {"row": int(rows.filter(bad)[0]), "value": given.filter(bad)[0]}
+            raise InputError(what, file=place.file, column=each.column, hint=hint, **at)
+        values = words.is_in([*_YES, "1"])
+    how = f"{each.column} says when: yes, true or 1"
+    if values.dtype == pl.Float64:
+        parts = ((values > 0) & (values < 1)).fill_null(value=False)
+        if parts.any() and values.max() <= 1:  # type: ignore[operator]
+            at = {"row": int(rows.filter(parts)[0]), "value": given.filter(parts)[0]}
+            what = "a share does not say whether the item was out of stock"
+            raise InputError(what, file=place.file, column=each.column, hint=hint, **at)
+        values, how = values <= 0, f"{each.column} holds units in stock, of which 0 are none"
+    return values.fill_null(value=False).alias(each.key), how

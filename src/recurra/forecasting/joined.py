@@ -1,0 +1,35 @@
+"""The panel of all that is known: sales, a table of items, a table of the future."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recurra.forecasting.data import Panel, read_panel
+from recurra.forecasting.future import with_future
+from recurra.forecasting.items import with_items
+from recurra.forecasting.reading import Reading
+from recurra.forecasting.second_table import SecondTable
+
+__all__ = ["read_all"]
+
+
+def read_all(sales: Any, reading: Reading, *, future: Any = None, items: Any = None) -> Panel:
+    """Read sales (a frame, a file's path, a Source or a Panel), and join what other tables say.
+
+    Parameters
+    ----------
+    future: a table for `with_future`; a column of `reading.future` may stand there alone.
+    items: a table for `with_items`; a column of `reading.static` may stand there alone.
+
+    Raises InputError for data that cannot be used, UsageError for arguments that do not fit.
+    """
+    ahead = None if future is None else SecondTable.of(future)
+    lasting = None if items is None else SecondTable.of(items)
+    if isinstance(sales, Panel):
+        panel = sales
+    else:
+        elsewhere = [name for table in (ahead, lasting) if table is not None for name in table.names]
+        panel = read_panel(sales, reading, elsewhere)
+    if lasting is not None:
+        panel = with_items(panel, lasting, reading)
+    return panel if ahead is None else with_future(panel, ahead, reading)
