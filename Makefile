@@ -3,6 +3,7 @@
 
 VENV ?= .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 GROUND := tests/cells tests/networks tests/nn
 STAMP := $(VENV)/.installed
 CANDIDATES := python3.11 python3 python python3.12 python3.13 python3.14
@@ -11,7 +12,7 @@ CANDIDATES := python3.11 python3 python python3.12 python3.13 python3.14
 PYTHON ?= $(shell for name in $(CANDIDATES); do \
 	if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$name; break; fi; done)
 
-.PHONY: help install forecast test paths check native bench clean
+.PHONY: help install forecast test paths check native bench peers clean
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -54,6 +55,17 @@ native: install  ## Check the kernels without Python: sanitizers, wide vectors, 
 bench: install  ## Print the figures of benchmarks/ that need no peer (benchmarks/README.md has the others).
 	$(BIN)/python benchmarks/startup.py
 
-clean:  ## Take away .venv and whatever was built or cached.
-	rm -rf $(VENV) build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+peers: $(PEERS)/.installed  ## Make .venv-peers: recurra and the forecasters that it is measured beside (1.7 GB).
+
+# recurra comes second: what it needs is pinned by constraints.txt, and pip leaves that alone where the peers allow it.
+$(PEERS)/.installed: pyproject.toml constraints.txt benchmarks/requirements.txt
+	@test -n "$(PYTHON)" || { echo 'recurra needs Python 3.11 or later: install it, or say make PYTHON=/path/to/python' >&2; exit 1; }
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --disable-pip-version-check -c constraints.txt "$$(grep '^torch==' constraints.txt)"
+	$(PEERS)/bin/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[train,tables,plan]'
+	$(PEERS)/bin/python -m pip install --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@
+
+clean:  ## Take away .venv, .venv-peers and whatever was built or cached.
+	rm -rf $(VENV) $(PEERS) build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
