@@ -68,12 +68,13 @@ def find_beside(
 
 def refuse_roles(beside: Sequence[Beside], roles: dict[str, str], *, file: object = None) -> None:
     """Raise the error for a column that is item, date or quantity as well."""
+    words = {"unique_id": ("item", "--item"), "ds": ("date", "--date"), "y": ("quantity", "--quantity")}
     for each in beside:
-        for role in ("unique_id", "ds", "y"):
+        for role, (word, option) in words.items():
             if roles.get(role) == each.column:
-                word = {"unique_id": "the item", "ds": "the date", "y": "the quantity"}[role]
-                what = f"one column cannot be {word} and {_WORDS[each.role]} at once"
-                raise UsageError(what, file=file, column=each.column)
+                what = f"one column cannot be the {word} and {_WORDS[each.role]} at once"
+                hint = f"Say which is the {word} with {option} NAME (columns={{{role!r}: …}} in Python)."
+                raise UsageError(what, file=file, column=each.column, hint=hint)
 
 
 def typed(given: pl.Series, rows: pl.Series, each: Beside, reading: Reading, place: Place) -> pl.Series:
