@@ -73,7 +73,7 @@ def main() -> None:
     assert replay is not None
     missing = "lost" if options.lost else "late"
     print(
-        f"\n{len(panel.ids):,} items, {replay.periods} days, lead time {replay.lead_time}, review {replay.review}, "
+        f"\n{len(panel.ids):,} items, {replay.periods} days, lead time {options.lead_time}, review {options.review}, "
         f"shortages {missing}, seed {options.seed}, {time.monotonic() - began:.0f} s"
     )
     print(f"{'asked for 0.95':30}{'fill':>8}{'cycles':>8}{'stock':>10}{'at 95%':>10}{'at 98%':>10}")

@@ -67,7 +67,31 @@ def test_what_errors_cost(run: Any, shop: Path) -> None:
         assert row["per_unit"] == row["total"] / row["sales"]
     refused = run("backtest", "sales.csv", *QUICK, *costs[:2])
     assert refused.code == 2
-    assert "shortage_cost is missing: an error's cost needs both costs" in refused.err
+    assert "shortage_cost is missing: what an error costs needs both costs of every item" in refused.err
     refused = run("backtest", "sales.csv", *QUICK, "--holding-cost", -1, "--shortage-cost", 4)
     assert refused.code == 2
     assert "holding_cost does not fit" in refused.err
+
+
+def test_a_replay_of_what_a_plan_can_ask_for(run: Any, shop: Path) -> None:
+    Path("stock.csv").write_text(
+        "item,on_hand,pack_size,holding_cost,shortage_cost\napple,0,6,0.1,\npear,0,,0.2,9\n", encoding="utf-8"
+    )
+    asked = ("--lead-time", 1, "--review", 2, "--on-hand", "stock.csv", "--shortage-cost", 5)
+    answer = run("backtest", "sales.csv", *QUICK, *asked, "--target", "costs")
+    assert answer.code == 0, answer.err
+    assert "Stock in a replay of 15 periods, at least cost" in answer.out
+    document = run(
+        "backtest", "sales.csv", *QUICK, *asked, "--target", "fill", "--lead-time-sd", 0.3, "--json"
+    ).document
+    assert all(row["cost"] > 0 and row["target"] == "fill" for row in document["replay"])
+    assert [row["name"] for row in document["costs"]] == [row["name"] for row in document["scores"]]
+    refused = run("backtest", "sales.csv", *QUICK, *asked[:4], "--on-hand", "stock.csv", "--target", "costs")
+    assert refused.code == 2
+    assert "needs the shortage_cost of every item, and item 'apple' has none" in refused.err
+    Path("stock.csv").write_text("item,on_hand\napple,0\n", encoding="utf-8")
+    refused = run("backtest", "sales.csv", *QUICK, "--on-hand", "stock.csv")
+    assert refused.code == 2
+    assert "--on-hand is for a replay of order plans, or for costs. Add --lead-time." in refused.err
+    refused = run("backtest", "sales.csv", *QUICK, "--pack-size", 6)
+    assert "--pack-size is for a replay of order plans" in refused.err

@@ -208,9 +208,9 @@ def test_a_history_that_nobody_knows_scales_no_error(panel: Panel) -> None:
 @pytest.mark.parametrize(
     ("costs", "message"),
     [
-        ({"holding_cost": 1}, "shortage_cost is missing: an error's cost needs both costs"),
+        ({"holding_cost": 1}, "shortage_cost is missing: what an error costs needs both costs"),
         ({"holding_cost": 0, "shortage_cost": 1}, "holding_cost does not fit"),
-        ({"holding_cost": {"item 00": 1}, "shortage_cost": 1}, "item 'item 01' has no holding_cost"),
+        ({"holding_cost": {"item 00": 1}, "shortage_cost": 1}, "holding_cost of item 'item 01' is missing"),
         (
             {"holding_cost": 1, "shortage_cost": {"item 00": "much"}},
             "shortage_cost of item 'item 00' does not fit",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recurra.forecasting.orders import cut_to_budget, orderable, waste_limit, waste_probability
+from recurra.forecasting.orders import cut_to_budget, orderable, orderables, waste_limit, waste_probability
 
 packs = st.integers(1, 24)
 
@@ -77,3 +77,17 @@ def test_large_orders_are_cut_in_parts() -> None:
         minima=np.zeros(1),
     )  # fmt: skip
     assert 4.8e5 < kept[0] <= 5e5
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    quantities=st.lists(st.floats(-20, 500), min_size=1, max_size=6),
+    pack=st.sampled_from([0.0, 1.0, 6.0, 0.25]),
+    minimum=st.sampled_from([0.0, 10.0]),
+)
+def test_many_orders_are_those_of_each(quantities: list[float], pack: float, minimum: float) -> None:
+    rounded = [round(quantity, 6) for quantity in quantities]
+    found = orderables(np.array(quantities), pack=np.array(pack), minimum=np.array(minimum))
+    expected = [orderable(quantity, pack=pack, minimum=minimum) for quantity in rounded]
+    assert found.tolist() == pytest.approx(expected)
+    assert orderables(np.array([1e-9]), pack=np.array(6.0), minimum=np.array(10.0)).tolist() == [0]

@@ -146,3 +146,15 @@ def test_an_empty_history_and_one_step_can_be_drawn() -> None:
 
 def test_a_score_that_is_not_known_has_no_bar() -> None:
     assert "–" in texts(plots.bars(["recurra", "naive"], [0.5, float("nan")]))
+
+
+def test_a_histogram_of_the_integral_transform_and_an_exchange_curve() -> None:
+    picture = plots.pit(np.full(10, 0.1))
+    assert "where in the forecast sales came out" in texts(picture)
+    assert plots.pit(np.full(10, np.nan))
+    lines = {
+        name: (np.arange(1.0, 5), np.linspace(0.8, 0.99, 4)) for name in ("ours", "theirs", "third", "4")
+    }
+    picture = plots.exchange(lines, [(2.0, 0.9)] * 4)
+    assert {"ours", "theirs", "third", "4", "stock on average"} <= set(texts(picture))
+    assert plots.exchange({"never": (np.zeros(0), np.zeros(0))}, [(1.0, 0.5)])

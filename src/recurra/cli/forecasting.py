@@ -28,8 +28,7 @@ __all__ = ["backtest", "forecast", "train_forecaster"]
 
 ROWS = 10  # of a table in the terminal; the files hold all
 HORIZON = 28
-READING = ("frequency", "date_format", "decimal", "unit", "negative", "cancellations", "gaps", "stock_out")
-BESIDE = ("static", "past", "future")
+READING = ("frequency", "date_format", "decimal", "unit", "negative", "cancellations", "gaps")
 
 
 def forecast(
@@ -87,12 +86,6 @@ def forecast(
     negative: o.Negative = "returns",
     cancellations: o.Cancellations = "pair",
     gaps: o.Gaps = "zero",
-    static: o.Static = None,
-    past: o.Past = None,
-    future: o.Future = None,
-    stock_out: o.StockOut = None,
-    future_file: o.FutureFile = None,
-    items_file: o.ItemsFile = None,
     cell: o.Cell = "lstm",
     steps: o.Steps = None,
     max_seconds: o.MaxSeconds = None,
@@ -107,7 +100,7 @@ def forecast(
         source = _source(context)
         plan, making = stock.asked(context), stock.asked_production(context)
         forecaster = _untrained(context) if model is None else _trained(context, model)
-        panel = forecaster.read(source, future=future_file, items=items_file)
+        panel = forecaster.read(source)
         _notes(console, panel.notes)
         terms = production = None
         if plan is not None:
@@ -156,9 +149,14 @@ def backtest(
     file: o.SalesFile = None,
     horizon: o.Horizon = HORIZON,
     origins: Annotated[int, typer.Option(min=1, help="How many horizons to go back.")] = 3,
-    lead_time: stock.WholeLeadTime = None,
+    lead_time: stock.ReplayLeadTime = None,
+    lead_time_sd: stock.LeadTimeDeviation = 0.0,
     review: stock.Review = None,
     service_level: stock.ServiceLevel = 0.95,
+    target: stock.Target = "cycle",
+    pack_size: stock.PackSize = None,
+    minimum: stock.Minimum = 0.0,
+    on_hand: stock.ReplayOnHand = None,
     lost_sales: stock.LostSales = False,
     holding_cost: stock.HoldingCost = None,
     shortage_cost: stock.ShortageCost = None,
@@ -176,12 +174,6 @@ def backtest(
     negative: o.Negative = "returns",
     cancellations: o.Cancellations = "pair",
     gaps: o.Gaps = "zero",
-    static: o.Static = None,
-    past: o.Past = None,
-    future: o.Future = None,
-    stock_out: o.StockOut = None,
-    future_file: o.FutureFile = None,
-    items_file: o.ItemsFile = None,
     cell: o.Cell = "lstm",
     steps: o.Steps = None,
     max_seconds: o.MaxSeconds = None,
@@ -191,11 +183,19 @@ def backtest(
     """Say how good forecasts of the past would have been, beside the baselines."""
     with o.verb(as_json) as console:
         from recurra.forecasting.backtest import backtest as run
+        from recurra.forecasting.stock_files import read_stock
 
         replay = stock.asked_replay(context)
         forecaster = _untrained(context)
-        panel = forecaster.read(_source(context), future=future_file, items=items_file)
+        panel = forecaster.read(_source(context))
         _notes(console, panel.notes)
+        if on_hand is not None:
+            table = read_stock(on_hand, panel.ids, say=console.note, whole=panel.whole)
+            if lead_time is None and not {"holding_cost", "shortage_cost"} & set(table.columns):
+                raise UsageError(
+                    "--on-hand is for a replay of order plans, or for costs", hint="Add --lead-time."
+                )
+            replay["on_hand"] = table
         result = run(
             forecaster,
             panel,
@@ -230,12 +230,6 @@ def train_forecaster(
     negative: o.Negative = "returns",
     cancellations: o.Cancellations = "pair",
     gaps: o.Gaps = "zero",
-    static: o.Static = None,
-    past: o.Past = None,
-    future: o.Future = None,
-    stock_out: o.StockOut = None,
-    future_file: o.FutureFile = None,
-    items_file: o.ItemsFile = None,
     cell: o.Cell = "lstm",
     steps: o.Steps = None,
     max_seconds: o.MaxSeconds = None,
@@ -248,7 +242,7 @@ def train_forecaster(
         from recurra.forecasting.delivery import plain_facts, prepare_model_folder
 
         forecaster = _untrained(context)
-        panel = forecaster.read(_source(context), future=future_file, items=items_file)
+        panel = forecaster.read(_source(context))
         _notes(console, panel.notes)
         prepare_model_folder(out)
         forecaster.fit(panel, max_seconds=max_seconds, checkpoint=checkpoint)
@@ -279,7 +273,6 @@ def _untrained(context: typer.Context) -> Forecaster:
 
     given = context.params
     settings = {name: given[name] for name in (*READING, "cell", "steps", "seed")}
-    settings |= {name: given[name] or () for name in BESIDE}
     columns = o.role_columns(given["item"], given["date"], given["quantity"])
     forecaster = Forecaster(given["horizon"] or HORIZON, columns=columns, **settings)
     forecaster.check_arguments()  # before a large file is read
@@ -306,7 +299,7 @@ def _trained(context: typer.Context, folder: Path) -> Forecaster:
         )
     named = o.role_columns(given["item"], given["date"], given["quantity"])
     columns = {**(forecaster.columns or {}), **(named or {})}
-    changed = {name: given[name] for name in o.given(context, *READING, *BESIDE, "seed")}
+    changed = {name: given[name] for name in o.given(context, *READING, "seed")}
     return forecaster.set_params(columns=columns or None, **changed)
 
 
@@ -378,21 +371,32 @@ def _replay(console: Console, result: Backtest) -> None:
     if result.replay is None:
         return
     replay = result.replay
+    asked = {
+        "cycle": "asked for {:.4g} of the cycles",
+        "fill": "asked for {:.4g} of the demand",
+        "costs": "at least cost",
+    }[replay.terms.target].format(replay.terms.service_level)
+    if replay.unknown:
+        console.note(f"Periods whose demand is not known: {replay.unknown:,}; what was sold was played.")
+
+    def amount(value: float) -> float | None:
+        return round(value, 1) if math.isfinite(value) else None
+
     console.table(
-        f"Stock in a replay of {replay.periods} periods, asked for {replay.service_level:.4g} of the cycles",
-        ["rule", "fill rate", "cycles without a gap", "average stock", "stock at 95%", "at 98%"],
+        f"Stock in a replay of {replay.periods} periods, {asked}",
+        [
+            *("rule", "fill rate", "cycles without a gap", "average stock"),
+            *(["cost"] if replay.costed else []),
+            *("stock at 95%", "at 98%"),
+        ],
         [
             [
                 row["name"],
                 f"{row['fill_rate']:.1%}",
-                f"{row['cycle_service']:.1%}",
-                round(row["stock"], 1),
-                *(
-                    round(row[f"stock_at_fill_{rate}"], 1)
-                    if math.isfinite(row[f"stock_at_fill_{rate}"])
-                    else None
-                    for rate in ("0.95", "0.98")
-                ),
+                f"{row['cycle_service']:.1%}" if math.isfinite(row["cycle_service"]) else None,
+                amount(row["stock"]),
+                *([amount(row["cost"])] if replay.costed else []),
+                *(amount(row[f"stock_at_fill_{rate}"]) for rate in ("0.95", "0.98")),
             ]
             for row in replay.rows()
         ],

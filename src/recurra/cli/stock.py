@@ -29,12 +29,13 @@ __all__ = [
     "Policy",
     "Price",
     "ProductionCost",
+    "ReplayLeadTime",
+    "ReplayOnHand",
     "Review",
     "ServiceLevel",
     "ShelfLife",
     "ShortageCost",
     "Target",
-    "WholeLeadTime",
     "asked",
     "asked_production",
     "asked_replay",
@@ -130,10 +131,16 @@ Change = Annotated[
     _making("How far the load may move between periods.", min=0, show_default="no limit"),
 ]
 
-WholeLeadTime = Annotated[
-    int | None,
+ReplayLeadTime = Annotated[
+    float | None,
     _option(
         "Periods from an order to its arrival; replays order plans.", min=0, show_default="none, no replay"
+    ),
+]
+ReplayOnHand = Annotated[
+    Path | None,
+    _option(
+        "A stock file: its pack_size, lead_time, costs … of each item hold.", show_default="all items alike"
     ),
 ]
 LostSales = Annotated[
@@ -169,7 +176,7 @@ def asked_production(context: typer.Context) -> dict[str, Any] | None:
 
 def asked_replay(context: typer.Context) -> dict[str, Any]:
     """What a replay is asked for, as arguments of backtest; nothing where none is."""
-    names = ("review", "service_level", "lost_sales")
+    names = ("lead_time_sd", "review", "service_level", "target", "pack_size", "minimum", "lost_sales")
     if context.params["lead_time"] is None:
         _refuse_unused(context, names, "a replay of order plans", "--lead-time")
         return {}

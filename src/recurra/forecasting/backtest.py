@@ -32,9 +32,8 @@ from recurra.forecasting.metrics import (
     rmsse,
     weighted_quantile_loss,
 )
-from recurra.forecasting.stock import default_review
-from recurra.forecasting.stock_backtest import Replay, check_replay, replay_stock
-from recurra.forecasting.terms import item_costs
+from recurra.forecasting.stock_backtest import Replay, replay_stock, replayed_items
+from recurra.forecasting.terms import StockTerms, item_numbers
 
 __all__ = ["Backtest", "Score", "Window", "backtest"]
 
@@ -109,9 +108,14 @@ def backtest(
     origins: int = 1,
     holding_cost: Any = None,
     shortage_cost: Any = None,
-    lead_time: int | None = None,
+    lead_time: Any = None,
+    lead_time_sd: float = 0.0,
     review: int | None = None,
     service_level: float = 0.95,
+    target: str = "cycle",
+    pack_size: float | None = None,
+    minimum: float = 0.0,
+    on_hand: Any = None,
     lost_sales: bool = False,
     max_seconds: float | None = None,
 ) -> Backtest:
@@ -126,9 +130,10 @@ def backtest(
     forecasts' errors would have cost: `error_costs.error_cost`. Each is a number, a mapping from item to number, or a
     frame with `unique_id` and that column.
 
-    With a `lead_time` (and a `review`, as for `plan_stock`) the demand from the first origin on is also played against
-    order plans for `service_level`, made anew at every review, beside two usual rules: `stock_backtest.replay_stock`.
-    With `lost_sales`, what is not there is not delivered later.
+    With a `lead_time` the demand from the first origin on is also played against order plans, made anew at every
+    review, beside two usual rules: `stock_backtest.replay_stock`. `lead_time` to `minimum` are as for `plan_stock`, and
+    so is a frame `on_hand` whose columns of settings, costs among them, hold for their items (what is on hand itself is
+    not used: everyone starts with a full shelf). With `lost_sales`, what is not there is not delivered later.
 
     Ctrl-C ends it with KeyboardInterrupt. Raises UsageError where the history is too short, InputError for data that
     cannot be used.
@@ -146,10 +151,21 @@ def backtest(
             f"history, there are {length}",
             hint=f"Use at most {most} origin{'s' if most > 1 else ''}." if most else "Use a shorter horizon.",
         )
-    costs = _item_costs(panel, holding_cost, shortage_cost)
-    review = default_review(panel.frequency) if review is None else review
+    costs = _item_costs(panel, on_hand, holding_cost, shortage_cost)
+    terms = StockTerms(
+        lead_time=lead_time,
+        lead_time_sd=lead_time_sd,
+        review=review,
+        service_level=service_level,
+        target=target,
+        pack_size=pack_size,
+        minimum=minimum,
+        holding_cost=holding_cost,
+        shortage_cost=shortage_cost,
+        on_hand=on_hand,
+    )
     if lead_time is not None:
-        check_replay(lead_time, review, horizon=horizon, periods=length - start)
+        replayed_items(terms, panel, horizon=horizon, periods=length - start)
     before = panel.until(start)
     began = time.monotonic()
     model = Forecaster(**forecaster.get_params(deep=False)).fit(before, max_seconds=max_seconds)
@@ -178,17 +194,7 @@ def backtest(
         calibration=calibration(actual, mine.at(_wide(QUANTILES, actual)), QUANTILES),
         window=answers[0].windows()[-1],
         model=model,
-        replay=None
-        if lead_time is None
-        else replay_stock(
-            model,
-            panel,
-            start,
-            lead_time=lead_time,
-            review=review,
-            service_level=service_level,
-            lost=lost_sales,
-        ),
+        replay=None if lead_time is None else replay_stock(model, panel, start, terms, lost=lost_sales),
         pit=pit_histogram(actual, mine, whole=panel.whole),
         costs=None if costs is None else [_cost(each, panel, *costs) for each in answers],
         counted=actual.size,
@@ -272,18 +278,20 @@ def _cost(answers: _Answers, panel: Panel, holding: Array, shortage: Array) -> E
     return error_cost(answers.name, actual, quantiles, holding[rows], shortage[rows], whole=panel.whole)
 
 
-def _item_costs(panel: Panel, holding: Any, shortage: Any) -> tuple[Array, Array] | None:
-    if holding is None and shortage is None:
-        return None
+def _item_costs(panel: Panel, on_hand: Any, holding: Any, shortage: Any) -> tuple[Array, Array] | None:
+    """Both costs of every item, by the arguments or a table's columns; None where neither argument asks for it."""
     given = {"holding_cost": holding, "shortage_cost": shortage}
-    for name, value in given.items():
-        if value is None:
-            raise UsageError(
-                f"{name} is missing: an error's cost needs both costs",
-                hint="Give holding_cost and shortage_cost.",
-            )
-    found = [np.array(item_costs(name, value, None, panel.ids)) for name, value in given.items()]
-    return found[0], found[1]
+    numbers = {name: item_numbers(name, value, on_hand, panel.ids) for name, value in given.items()}
+    lacking = [(name, each.index(None)) for name, each in numbers.items() if None in each]
+    if lacking and holding is None and shortage is None:
+        return None
+    for name, place in lacking:
+        whose = "" if given[name] is None else f" of item {panel.ids[place]!r}"
+        raise UsageError(
+            f"{name}{whose} is missing: what an error costs needs both costs of every item",
+            hint="Give holding_cost and shortage_cost for all items, or for each of them.",
+        )
+    return np.array(numbers["holding_cost"], dtype=float), np.array(numbers["shortage_cost"], dtype=float)
 
 
 def _known(panel: Panel) -> Array:

@@ -173,7 +173,7 @@ def deliver(
             f"Training once more, without the last {forecaster.horizon} periods, to test the forecast on them."
         )
         try:
-            replayed = {} if terms is None else _replayed(terms, panel, forecaster.horizon)
+            replayed = {} if terms is None else _replayed(terms, panel, forecaster.horizon, say)
             result = backtest(forecaster, panel, max_seconds=max_seconds, **replayed)
         except KeyboardInterrupt:
             interrupted = True
@@ -203,13 +203,23 @@ def deliver(
     return Delivery(panel, forecast, table, plan, made, result, tuple(files), facts, interrupted)
 
 
-def _replayed(terms: StockTerms, panel: Panel, horizon: int) -> dict[str, Any]:
-    """What of the terms can be played over one horizon: certain times, a level for a cycle service; or nothing."""
-    lead_time, review = terms.lead_time, terms.review or default_review(panel.frequency)
-    certain = isinstance(lead_time, int | float) and float(lead_time).is_integer() and not terms.lead_time_sd
-    if not certain or terms.policy != "periodic" or int(lead_time) + 2 * review > horizon:
-        return {}
-    return {"lead_time": int(lead_time), "review": review, "service_level": terms.service_level}
+def _replayed(terms: StockTerms, panel: Panel, horizon: int, say: Callable[[str], object]) -> dict[str, Any]:
+    """What of a plan's terms a backtest can use: the costs, and all that is replayed where one horizon is enough."""
+    review = terms.review or default_review(panel.frequency)
+    items = item_terms(terms, panel.ids, review=review, whole=panel.whole)
+    found: dict[str, Any] = {}
+    if all(item.holding_cost and item.shortage_cost for item in items):
+        found = {name: getattr(terms, name) for name in ("holding_cost", "shortage_cost", "on_hand")}
+    if terms.policy != "periodic":
+        say("Plans with a reorder point are not replayed.")
+        return found
+    if max(item.longest for item in items) + max(item.review for item in items) > horizon:
+        say(
+            f"{horizon} periods are too short to replay the order plan; `recurra backtest` goes back further."
+        )
+        return found
+    names = ("lead_time", "lead_time_sd", "service_level", "target", "pack_size", "minimum", "on_hand")
+    return found | {"review": review} | {name: getattr(terms, name) for name in names}
 
 
 def prepare_folder(folder: Path) -> None:

@@ -86,6 +86,11 @@ class LeadTime:
         return math.fsum(p * k for k, p in zip(self.periods, self.chances, strict=True))
 
     @property
+    def variance(self) -> float:
+        """The variance, in periods squared."""
+        return math.fsum(p * (k - self.mean) ** 2 for k, p in zip(self.periods, self.chances, strict=True))
+
+    @property
     def longest(self) -> int:
         """The longest lead time that has a chance."""
         return self.periods[-1]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["cut_to_budget", "orderable", "waste_limit", "waste_probability"]
+__all__ = ["cut_to_budget", "orderable", "orderables", "waste_limit", "waste_probability"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -34,6 +34,13 @@ def orderable(quantity: float, *, pack: float, minimum: float, most: float = mat
         if packs * pack < minimum:
             return 0.0
     return packs * pack
+
+
+def orderables(quantities: Array, *, pack: Array, minimum: Array) -> Floats:
+    """`orderable` of each of many quantities, without a limit; dust of binary fractions orders nothing."""
+    wanted = np.maximum(np.round(quantities, 6), minimum)
+    packs = np.ceil(wanted / np.where(pack > 0, pack, 1.0) - 1e-9) * pack
+    return np.where(np.round(quantities, 6) > 0, np.where(pack > 0, packs, wanted), 0.0)
 
 
 def waste_limit(demand: Array, position: float, share: float) -> float:

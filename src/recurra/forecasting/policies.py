@@ -20,6 +20,7 @@ __all__ = [
     "economic_quantity",
     "fill_rate",
     "fill_rate_level",
+    "fill_rate_levels",
     "service_level_stock",
     "shortage",
 ]
@@ -57,19 +58,37 @@ def fill_rate(before: Array, until: Array, stock: float) -> float:
     return float(np.clip(1 - missing / demand, 0, 1))
 
 
+def fill_rate_levels(before: Array, until: Array, targets: Floats, *, whole: bool) -> Floats:
+    """The least stock ≥ 0 whose `fill_rate` is at least each of `targets` (K,), to rounding: (K,).
+
+    What is missing is a straight line between any two of the sampled demands, and never rises with the stock.
+    """
+    targets = np.asarray(targets, dtype=np.float64)
+    stocks = np.unique(np.concatenate([[0.0], np.maximum(before, 0), np.maximum(until, 0)]))
+    missing = np.minimum.accumulate(_shortages(until, stocks) - _shortages(before, stocks))
+    allowed = np.maximum((1 - targets) * float((until - before).mean()), 0)
+    place = np.minimum(np.searchsorted(-missing, -allowed), len(stocks) - 1)
+    lower = np.maximum(place - 1, 0)
+    fall = missing[lower] - missing[place]
+    share = np.clip((missing[lower] - allowed) / np.where(fall > 0, fall, 1.0), 0, 1)
+    levels = stocks[lower] + share * (stocks[place] - stocks[lower])
+    return np.asarray(np.ceil(levels - 1e-9) if whole else levels)
+
+
 def fill_rate_level(before: Array, until: Array, target: float, *, whole: bool) -> float:
-    """The least stock ≥ 0 whose `fill_rate` is at least `target`; to 1e-6 of the demand where not `whole`."""
-    low, high = -1.0, max(math.ceil(float(until.max())), 0.0)
-    if fill_rate(before, until, 0.0) >= target:
-        return 0.0
-    close = 1.0 if whole else 1e-6 * max(high, 1e-6)
-    while high - low > close:
-        middle = math.floor((low + high) / 2) if whole else (low + high) / 2
-        if fill_rate(before, until, middle) >= target:
-            high = middle
-        else:
-            low = middle
-    return max(high, 0.0)
+    """The least stock ≥ 0 whose `fill_rate` is at least `target`; to 1e-9 of it where not `whole`."""
+    level = float(fill_rate_levels(before, until, np.array([target]), whole=whole)[0])
+    if fill_rate(before, until, level) < target:  # by rounding
+        level += 1 if whole else 1e-9 * max(level, 1.0)
+    return level
+
+
+def _shortages(demand: Array, stocks: Floats) -> Floats:
+    """`shortage` at each of the rising `stocks`."""
+    ordered = np.sort(np.asarray(demand, dtype=np.float64))
+    above = np.concatenate([np.cumsum(ordered[::-1])[::-1], [0.0]])
+    place = np.searchsorted(ordered, stocks)
+    return np.asarray((above[place] - stocks * (len(ordered) - place)) / len(ordered))
 
 
 def critical_ratio(overage: float, underage: float) -> float:

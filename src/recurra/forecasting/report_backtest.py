@@ -13,7 +13,7 @@ from recurra.forecasting.backtest import INTERVAL, Backtest, Score, Window
 from recurra.forecasting.data import Panel
 from recurra.forecasting.error_costs import ErrorCost
 from recurra.forecasting.stock_backtest import FILL_RATES, Replay
-from recurra.forecasting.wording import day, periods, plural
+from recurra.forecasting.wording import day, period_name, periods, plural
 from recurra.reporting import page, plots
 from recurra.reporting.page import Fact, Html, element, number, paragraph, percent
 
@@ -22,6 +22,7 @@ __all__ = ["body", "headline", "tile"]
 Array = NDArray[Any]
 
 PICTURES = 4
+LEAST_FILL = 0.7  # of the exchange curves
 KNOWING = "who had known"
 
 
@@ -192,29 +193,71 @@ def _costs(costs: Sequence[ErrorCost]) -> Html:
 
 def _replay(replay: Replay, panel: Panel) -> Html:
     """What the order plan would have led to, beside the usual rules."""
-    span, review, lead = (
-        periods(panel.frequency, count) for count in (replay.periods, replay.review, replay.lead_time)
-    )
+    reviews, leads = {item.review for item in replay.items}, {item.lead_time for item in replay.items}
+    often = f"every {periods(panel.frequency, reviews.pop())}" if len(reviews) == 1 else "at its own review"
+    lead = leads.pop()
+    wait = "their own lead time to arrive"
+    if not leads:
+        wait = f"{periods(panel.frequency, lead.longest)} to arrive"
+    if not leads and len(lead.periods) > 1:
+        wait = (
+            f"{number(lead.mean)} {period_name(panel.frequency)}s on average to arrive, drawn for each order"
+        )
+    goal = {
+        "cycle": "for a service level of {}",
+        "fill": "for {} of the demand from the shelf",
+        "costs": "at least cost",
+    }[replay.terms.target].format(percent(replay.terms.service_level))
     text = (
-        f"The orders of {span} played again with what was really sold: filled up every {review}, {lead} to arrive, "
-        f"for a service level of {percent(replay.service_level)}. What was not there was "
-        f"{'lost' if replay.lost else 'delivered late'}. The last two columns compare like with like: the stock that "
-        "each rule needs, at whatever service level, to deliver that share from the shelf."
+        f"The orders of {periods(panel.frequency, replay.periods)} played again with what was really sold: filled up "
+        f"{often}, {wait}, {goal}. What was not there was {'lost' if replay.lost else 'delivered late'}. The last two "
+        "columns compare like with like: the stock that each rule needs, asked for more or less, to deliver that share "
+        "from the shelf."
     )
-    columns = ("Rule", "From the shelf", "Cycles without a gap", "Stock on average")
-    rates = [f"{percent(rate)}" for rate in FILL_RATES]
+    if replay.unknown:
+        text += f" In {plural(replay.unknown, 'period')} of items nobody knows the demand; what was sold was played."
+    rates = [percent(rate) for rate in FILL_RATES]
+    columns = ["Rule", "From the shelf", "Cycles without a gap", "Stock on average"]
+    columns += ["Cost"] if replay.costed else []
     rows = (
         [
             row["name"],
             percent(row["fill_rate"]),
             percent(row["cycle_service"]),
             number(row["stock"]),
+            *([number(row["cost"])] if replay.costed else []),
             *(_amount(row[f"stock_at_fill_{rate:g}"]) for rate in FILL_RATES),
         ]
         for row in replay.rows()
     )
-    table = page.table((*columns, *(f"Stock at {rate}" for rate in rates)), rows, mark=0)
-    return page.join([element("h3", "What the orders would have led to"), paragraph(text), table])
+    table = page.table([*columns, *(f"Stock at {rate}" for rate in rates)], rows, mark=0)
+    note = f"Cost is of holding and shortage in a {period_name(panel.frequency)}, with each item's own costs."
+    explained = element("p", note, class_="quiet") if replay.costed else ""
+    return page.join(
+        [
+            element("h3", "What the orders would have led to"),
+            paragraph(text),
+            _exchange(replay),
+            table,
+            explained,
+        ]
+    )
+
+
+def _exchange(replay: Replay) -> Html:
+    """The exchange curves: what stock buys what fill rate."""
+    lines = {}
+    for method in replay.methods:
+        shown = (method.fill_rate[1:] >= LEAST_FILL) & (method.fill_rate[1:] < 1)
+        order = np.argsort(method.fill_rate[1:][shown], kind="stable")
+        lines[method.name] = method.stock[1:][shown][order], method.fill_rate[1:][shown][order]
+    planned = [(float(method.stock[0]), float(method.fill_rate[0])) for method in replay.methods]
+    alt = "Fill rate by average stock, a line for each rule"
+    caption = (
+        "What stock buys: each rule asked for more and less. A line further left needs less for the same service; "
+        "dots are the plans as they were asked for."
+    )
+    return page.figure(plots.exchange(lines, planned), alt, caption, wide=True)
 
 
 def _amount(value: float) -> str:

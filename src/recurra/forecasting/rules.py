@@ -23,7 +23,7 @@ from recurra.forecasting.lead_times import LeadTime
 from recurra.forecasting.orders import orderable, waste_limit
 from recurra.forecasting.terms import ItemTerms, StockTerms
 
-__all__ = ["Order", "highest_share", "order", "protection_demand"]
+__all__ = ["Order", "demand_until", "highest_share", "order", "protection_demand"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -46,7 +46,7 @@ class Order:
 
 def order(paths: Array, item: ItemTerms, terms: StockTerms, position: float, *, whole: bool) -> Order:
     """Plan one item, of which `position` is on hand or on order, from its paths (S, H)."""
-    before, demand = (_until(paths, item.lead_time, more) for more in (0, item.review))
+    before, demand = (demand_until(paths, item.lead_time, more) for more in (0, item.review))
     if terms.policy == "periodic":
         level, service_level, rule = _level(before, demand, item, terms, whole=whole)
         up_to, quantity = level, level - position
@@ -66,7 +66,7 @@ def order(paths: Array, item: ItemTerms, terms: StockTerms, position: float, *, 
         rule += "; packs and minimum"
     spoils, unsure = None, False
     if item.shelf_life is not None:
-        spoils = _until(paths, item.lead_time, int(item.shelf_life))
+        spoils = demand_until(paths, item.lead_time, int(item.shelf_life))
         most = waste_limit(spoils, position, _waste_share(item))
         unsure = placed > most and item.lead_time.longest + item.shelf_life > paths.shape[1]
         if placed > most and not unsure:
@@ -119,10 +119,10 @@ def protection_demand(paths: Array, lead_time: LeadTime | int, review: int) -> F
     paths = np.asarray(paths)
     if paths.ndim != 3 or not 0 <= lead_time.longest + review <= paths.shape[2]:
         raise ValueError(f"paths are {paths.shape}; want (N, S, H) with H ≥ lead_time + review")
-    return np.stack([_until(item, lead_time, review) for item in paths])
+    return np.stack([demand_until(item, lead_time, review) for item in paths])
 
 
-def _until(paths: Array, lead_time: LeadTime, more: int) -> Floats:
+def demand_until(paths: Array, lead_time: LeadTime, more: int) -> Floats:
     """The demand over the lead time and `more` periods, or to the end of the paths: (S, H) -> (S,)."""
     ends = np.minimum(lead_time.of_paths(len(paths)) + more, paths.shape[1])
     if len(lead_time.periods) == 1:

@@ -20,7 +20,6 @@ __all__ = [
     "StockTerms",
     "check_number",
     "fault",
-    "item_costs",
     "item_numbers",
     "item_terms",
 ]
@@ -153,18 +152,6 @@ def item_numbers(name: str, common: object, on_hand: object, ids: Sequence[str])
     elif common is not None:
         check_number(name, common)
     return [_own(item, table.get(item, {}), "periodic", False).get(name, common) for item in ids]
-
-
-def item_costs(name: str, common: object, on_hand: object, ids: Sequence[str]) -> list[float]:
-    """A cost of each of `ids`, as `item_numbers` reads it; UsageError where an item has none."""
-    costs = item_numbers(name, common, on_hand, ids)
-    for item, cost in zip(ids, costs, strict=True):
-        if cost is None:
-            raise UsageError(
-                f"item {item!r} has no {name}",
-                hint=f"Give {name} for all items, or for each of them.",
-            )
-    return [float(cost) for cost in costs]
 
 
 def item_terms(terms: StockTerms, ids: Sequence[str], *, review: int, whole: bool) -> list[ItemTerms]:

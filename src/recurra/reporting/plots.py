@@ -29,7 +29,18 @@ try:
 except ImportError as error:
     raise MissingExtraError.of("matplotlib", "plot") from error
 
-__all__ = ["bars", "calibration", "confusion", "curves", "demand", "fan", "load", "pit", "reliability"]
+__all__ = [
+    "bars",
+    "calibration",
+    "confusion",
+    "curves",
+    "demand",
+    "exchange",
+    "fan",
+    "load",
+    "pit",
+    "reliability",
+]
 
 Array = NDArray[Any]
 
@@ -243,6 +254,33 @@ def calibration(
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(5))
         axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return _svg(figure)
+
+
+@mpl.rc_context(_SETTINGS)
+def exchange(
+    lines: Mapping[str, tuple[Array, Array]],
+    marks: Sequence[tuple[float, float]],
+    *,
+    size: tuple[float, float] = (9.4, 3.2),
+) -> Html:
+    """Draw what stock buys: fill rates (K,) by average stock (K,), a line for each name, the first one in color.
+
+    `marks` are a point (stock, fill rate) for each line.
+    """
+    figure, axes = _start(size)
+    styles = ((ACCENT, "-"), (MUTED, "-"), (MUTED, (0, (4, 2))), (MUTED, (0, (1, 1))))
+    for (name, (stock, rate)), mark, (color, dashes) in zip(
+        lines.items(), marks, (styles[min(n, len(styles) - 1)] for n in range(len(lines))), strict=True
+    ):
+        axes.plot(stock, rate, color=color, ls=dashes, lw=1.8 if color == ACCENT else 1.3, label=name)
+        axes.plot(*mark, "o", color=color, ms=5)
+    axes.set(xlabel="stock on average", ylabel="from the shelf")
+    axes.set_ylim(top=1)
+    axes.set_xlim(left=0)
+    _count_axis(axes.xaxis)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.legend(loc="lower right")
     return _svg(figure)
 
 
