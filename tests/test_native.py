@@ -168,13 +168,17 @@ def resident() -> int:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 @pytest.mark.usefixtures("one_thread")
-def test_a_hundred_thousand_training_steps_leak_nothing() -> None:
+@pytest.mark.parametrize("width", [5, 32])  # filled up to whole vectors, and whole as it is
+def test_a_hundred_thousand_training_steps_leak_nothing(width: int) -> None:
     def leaf(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, requires_grad=True)
 
-    x, h = leaf(2, 3, 5), leaf(2, 5)
-    weights = {gates: (leaf(gates * 5, 5), leaf(gates * 5, 5), leaf(gates * 5)) for gates in (1, 3, 4)}
-    bias = leaf(5)
+    x, h = leaf(2, 3, width), leaf(2, width)
+    weights = {
+        gates: (leaf(gates * width, width), leaf(gates * width, width), leaf(gates * width))
+        for gates in (1, 3, 4)
+    }
+    bias = leaf(width)
     layers = [
         lambda lengths: ops.linear_scan(x, x, h, lengths),
         lambda lengths: ops.linear_scan(x.detach(), x, h, lengths),

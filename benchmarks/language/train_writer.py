@@ -1,6 +1,6 @@
 """Train the English writer that comes with recurra: prose, drama and chat, in a folder of at most 10 MB.
 
-    python benchmarks/language/train_writer.py WORK --out src/recurra/pretrained/writer   # about 4 hours on two cores
+    python benchmarks/language/train_writer.py WORK --out src/recurra/pretrained/writer   # about 80 minutes on one core
     python benchmarks/language/train_writer.py WORK --out /tmp/writer --quick             # a minute, to see it work
 
 WORK gets the checkpoint and the text as tokens; the same call goes on after an interruption. The texts, all
@@ -132,7 +132,7 @@ def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("work", type=Path, help="for the checkpoint and the text as tokens")
     made.add_argument("--out", type=Path, required=True, help="the model folder")
-    made.add_argument("--steps", type=int, default=16_000, help="of 2,048 tokens each (default: 16000)")
+    made.add_argument("--steps", type=int, default=4500, help="of 2,048 tokens each (default: 4500)")
     made.add_argument("--seconds", type=float, help="end the training after these, all resumed runs together")
     made.add_argument("--threads", type=int, default=2)
     made.add_argument("--quick", action="store_true", help="a small model of little text")

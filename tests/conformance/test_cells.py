@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any, NamedTuple
 
 import pytest
@@ -232,6 +233,29 @@ def test_nothing_is_kept_on_the_module(cell: Cell, run: Run) -> None:
     cell.step(run.x[:, 0], run.before)
     assert set(vars(cell)) == held
     assert list(cell.buffers()) == buffers
+
+
+@pytest.mark.parametrize(
+    "units", [6, 32]
+)  # an extension fills odd widths up and may return whole ones as they are
+def test_a_training_step_lets_go_of_all_it_made(case: Case, units: int) -> None:
+    """A result that its own node of the graph holds would stay until the process ends, with all it was made of."""
+    cell = case.make(units, units)
+    x = torch.randn(3, 4, units)
+
+    def alive() -> int:
+        gc.collect()
+        return sum(issubclass(type(each), Tensor) for each in gc.get_objects())
+
+    def step() -> None:
+        y, _ = cell.sequence(x, cell.initial_state(3), noise=cell.noise(3, 4, None))
+        y.sum().backward()
+
+    step()
+    before = alive()
+    for _ in range(3):
+        step()
+    assert alive() == before
 
 
 def test_a_generator_decides_the_parameters(case: Case) -> None:

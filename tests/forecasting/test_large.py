@@ -64,6 +64,17 @@ def assert_same(pair: tuple[Any, Any]) -> None:
         np.testing.assert_array_equal(getattr(in_batches, name), getattr(at_once, name))
     for name in ("ids", "frequency", "whole", "nonnegative", "notes"):
         assert getattr(in_batches, name) == getattr(at_once, name), name
+    if at_once.status is None:
+        assert in_batches.status is None
+    else:
+        np.testing.assert_array_equal(in_batches.status, at_once.status)
+    known, other = at_once.covariates, in_batches.covariates
+    assert other.attributes == known.attributes
+    for role in ("measures", "past", "future"):
+        arrays = getattr(known, role)
+        assert getattr(other, role).keys() == arrays.keys()
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(getattr(other, role)[name], array)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -90,6 +101,39 @@ def test_batches_give_what_reading_at_once_gives(
     else:
         path.write_bytes(gzip.compress(text) if kind == ".csv.gz" else text)
     assert_same(both(monkeypatch, path, gaps=gaps, negative=negative))
+
+
+BESIDE = st.tuples(
+    st.sampled_from(["a", " b", "ü"]),
+    st.sampled_from([f"2011-01-{d:02}" for d in range(1, 15)]),
+    st.sampled_from(["1", "3.5", "-2", "", ""]),
+    st.sampled_from(["1", "C3"]),
+    st.sampled_from(["1.5", "2", "", "x"]),
+    st.sampled_from(["half", "", "no"]),
+    st.sampled_from(["food", ""]),
+    st.sampled_from(["yes", "no", ""]),
+)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(BESIDE, min_size=2, max_size=12),
+    roles=st.sets(st.sampled_from(["static", "past", "future", "stock_out"]), min_size=1),
+    kind=st.sampled_from([".csv", ".parquet"]),
+)
+def test_batches_give_what_goes_along_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[Any], roles: set[str], kind: str
+) -> None:
+    columns = {"static": ["category"], "past": ["promo"], "future": ["price"], "stock_out": "out"}
+    names = (*HEADER, "price", "promo", "category", "out")
+    first = [
+        ("a", "2011-01-01", "1", "1", "1.5", "half", "food", "no"),
+        ("a", "2011-01-02", "1", "1", "", "", "", ""),
+    ]
+    table = pl.DataFrame([*first, *rows], schema=names, orient="row")
+    path = tmp_path / f"s{kind}"
+    table.write_csv(path) if kind == ".csv" else table.write_parquet(path)
+    assert_same(both(monkeypatch, path, **{role: columns[role] for role in roles}))
 
 
 def test_typed_columns_and_frequencies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,8 @@ __all__ = ["backtest", "forecast", "train_forecaster"]
 
 ROWS = 10  # of a table in the terminal; the files hold all
 HORIZON = 28
-READING = ("frequency", "date_format", "decimal", "unit", "negative", "cancellations", "gaps")
+READING = ("frequency", "date_format", "decimal", "unit", "negative", "cancellations", "gaps", "stock_out")
+BESIDE = ("static", "past", "future")
 
 
 def forecast(
@@ -86,6 +87,12 @@ def forecast(
     negative: o.Negative = "returns",
     cancellations: o.Cancellations = "pair",
     gaps: o.Gaps = "zero",
+    static: o.Static = None,
+    past: o.Past = None,
+    future: o.Future = None,
+    stock_out: o.StockOut = None,
+    future_file: o.FutureFile = None,
+    items_file: o.ItemsFile = None,
     cell: o.Cell = "lstm",
     steps: o.Steps = None,
     max_seconds: o.MaxSeconds = None,
@@ -100,7 +107,7 @@ def forecast(
         source = _source(context)
         plan, making = stock.asked(context), stock.asked_production(context)
         forecaster = _untrained(context) if model is None else _trained(context, model)
-        panel = forecaster.read(source)
+        panel = forecaster.read(source, future=future_file, items=items_file)
         _notes(console, panel.notes)
         terms = production = None
         if plan is not None:
@@ -174,6 +181,12 @@ def backtest(
     negative: o.Negative = "returns",
     cancellations: o.Cancellations = "pair",
     gaps: o.Gaps = "zero",
+    static: o.Static = None,
+    past: o.Past = None,
+    future: o.Future = None,
+    stock_out: o.StockOut = None,
+    future_file: o.FutureFile = None,
+    items_file: o.ItemsFile = None,
     cell: o.Cell = "lstm",
     steps: o.Steps = None,
     max_seconds: o.MaxSeconds = None,
@@ -187,7 +200,7 @@ def backtest(
 
         replay = stock.asked_replay(context)
         forecaster = _untrained(context)
-        panel = forecaster.read(_source(context))
+        panel = forecaster.read(_source(context), future=future_file, items=items_file)
         _notes(console, panel.notes)
         if on_hand is not None:
             table = read_stock(on_hand, panel.ids, say=console.note, whole=panel.whole)
@@ -230,6 +243,12 @@ def train_forecaster(
     negative: o.Negative = "returns",
     cancellations: o.Cancellations = "pair",
     gaps: o.Gaps = "zero",
+    static: o.Static = None,
+    past: o.Past = None,
+    future: o.Future = None,
+    stock_out: o.StockOut = None,
+    future_file: o.FutureFile = None,
+    items_file: o.ItemsFile = None,
     cell: o.Cell = "lstm",
     steps: o.Steps = None,
     max_seconds: o.MaxSeconds = None,
@@ -242,7 +261,7 @@ def train_forecaster(
         from recurra.forecasting.delivery import plain_facts, prepare_model_folder
 
         forecaster = _untrained(context)
-        panel = forecaster.read(_source(context))
+        panel = forecaster.read(_source(context), future=future_file, items=items_file)
         _notes(console, panel.notes)
         prepare_model_folder(out)
         forecaster.fit(panel, max_seconds=max_seconds, checkpoint=checkpoint)
@@ -273,6 +292,7 @@ def _untrained(context: typer.Context) -> Forecaster:
 
     given = context.params
     settings = {name: given[name] for name in (*READING, "cell", "steps", "seed")}
+    settings |= {name: given[name] or () for name in BESIDE}
     columns = o.role_columns(given["item"], given["date"], given["quantity"])
     forecaster = Forecaster(given["horizon"] or HORIZON, columns=columns, **settings)
     forecaster.check_arguments()  # before a large file is read
@@ -299,7 +319,7 @@ def _trained(context: typer.Context, folder: Path) -> Forecaster:
         )
     named = o.role_columns(given["item"], given["date"], given["quantity"])
     columns = {**(forecaster.columns or {}), **(named or {})}
-    changed = {name: given[name] for name in o.given(context, *READING, "seed")}
+    changed = {name: given[name] for name in o.given(context, *READING, *BESIDE, "seed")}
     return forecaster.set_params(columns=columns or None, **changed)
 
 

@@ -23,18 +23,24 @@ __all__ = [
     "Decimal",
     "Encoding",
     "Frequency",
+    "Future",
+    "FutureFile",
     "Gaps",
     "Horizon",
     "ItemColumn",
+    "ItemsFile",
     "Json",
     "MaxSeconds",
     "Negative",
+    "Past",
     "QuantityColumn",
     "Query",
     "SalesFile",
     "Seed",
     "Sheet",
+    "Static",
     "Steps",
+    "StockOut",
     "Unit",
     "given",
     "role_columns",
@@ -42,6 +48,7 @@ __all__ = [
 ]
 
 DATA = "The data"
+BESIDE = "Beside the sales"
 TRAINING = "Training"
 
 SalesFile = Annotated[
@@ -130,6 +137,58 @@ Gaps = Annotated[
     str,
     typer.Option(
         help="An item's periods without a line: 'zero' sales, or 'missing' and filled.", rich_help_panel=DATA
+    ),
+]
+Static = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="What is the same in all lines of an item, such as its category; may be given again.",
+        rich_help_panel=BESIDE,
+        show_default="none",
+    ),
+]
+Past = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="What is known up to now, such as visitors; may be given again.",
+        rich_help_panel=BESIDE,
+        show_default="none",
+    ),
+]
+Future = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="What is known ahead too, such as price and promotion; may be given again.",
+        rich_help_panel=BESIDE,
+        show_default="none",
+    ),
+]
+StockOut = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="What says when an item was out of stock: yes or no, 1 or 0, or the units in stock.",
+        rich_help_panel=BESIDE,
+        show_default="none",
+    ),
+]
+FutureFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="A table of what is known ahead: date, the --future columns and, unless it holds for all, the item.",
+        rich_help_panel=BESIDE,
+        show_default="none",
+    ),
+]
+ItemsFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="A table of items, also of those never sold: the item and the --static columns.",
+        rich_help_panel=BESIDE,
+        show_default="none",
     ),
 ]
 Cell = Annotated[str, typer.Option(help="The recurrent cell: lstm, gru, ….", rich_help_panel=TRAINING)]

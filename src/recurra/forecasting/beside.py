@@ -68,28 +68,26 @@ def find_beside(
 
 def refuse_roles(beside: Sequence[Beside], roles: dict[str, str], *, file: object = None) -> None:
     """Raise the error for a column that is item, date or quantity as well."""
+    words = {"unique_id": ("item", "--item"), "ds": ("date", "--date"), "y": ("quantity", "--quantity")}
     for each in beside:
-        for role in ("unique_id", "ds", "y"):
+        for role, (word, option) in words.items():
             if roles.get(role) == each.column:
-                word = {"unique_id": "the item", "ds": "the date", "y": "the quantity"}[role]
-                what = f"one column cannot be {word} and {_WORDS[each.role]} at once"
-                raise UsageError(what, file=file, column=each.column)
+                what = f"one column cannot be the {word} and {_WORDS[each.role]} at once"
+                hint = f"Say which is the {word} with {option} NAME (columns={{{role!r}: …}} in Python)."
+                raise UsageError(what, file=file, column=each.column, hint=hint)
 
 
 def typed(given: pl.Series, rows: pl.Series, each: Beside, reading: Reading, place: Place) -> pl.Series:
-    """Return a column as what it is: Float64, Boolean or String, null where a cell is empty.
+    """Return a column as what it is: Float64, Boolean or String, null where a cell is empty; String if all are.
 
     Numbers of 0 and 1 alone are yes and no. Text is numbers where more than half of its different values are, yes
     and no where all say so.
 
     Raises
     ------
-    InputError: a value that is not of the column's kind (with its row), or a column without any value.
+    InputError: a value that is not of the column's kind (with its row).
     """
     values = _read(given, rows, each, reading, place)
-    if values.null_count() == len(values) and each.role != STOCK_OUT:
-        what = f"the column is empty, and {_WORDS[each.role]} asks for it"
-        raise InputError(what, file=place.file, column=each.column, hint="Leave it out, or fill it.")
     if values.dtype == pl.Float64:
         bad = (~values.is_finite() | (values.abs() > BIGGEST)).fill_null(value=False)
         if bad.any():
@@ -108,6 +106,8 @@ def typed(given: pl.Series, rows: pl.Series, each: Beside, reading: Reading, pla
 def _read(given: pl.Series, rows: pl.Series, each: Beside, reading: Reading, place: Place) -> pl.Series:
     if each.text:
         return as_text(given.alias(each.column))
+    if given.null_count() == len(given):
+        return given.cast(pl.String)
     if given.dtype == pl.Boolean:
         return given
     if given.dtype.is_numeric():

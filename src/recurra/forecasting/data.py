@@ -278,15 +278,16 @@ def _with_covariates(panel: Panel, lines: pl.DataFrame, place: Place) -> Panel:
     if STOCK_OUT in lines.columns:
         out = cells_where(known, STOCK_OUT, panel.values.shape)
         status = np.where(out, AT_LEAST, OBSERVED if status is None else status).astype(np.uint8)
+        count = int(out.sum())
         notes.append(
-            f"Periods of an item out of stock: {int(out.sum()):,}; as much as was sold or more was wanted then."
+            f"Periods of an item out of stock: {count:,}; as much as was sold or more was wanted then."
         )
     if never := int((panel.first == length).sum()):
         notes.append(f"Items that were never sold: {never:,}.")
     if later := lines.height - known.height:
         last = panel.frequency.dates(panel.dates[-1], ahead + 1)[-1]
         notes.append(
-            f"Lines without a quantity, behind their item's last: {later:,}, to {last}; they say what is known ahead."
+            f"Lines behind their item's last quantity: {later:,}, to {last}, for what is known ahead."
         )
     return replace(panel, covariates=covariates, status=status, notes=tuple(notes))
 

@@ -85,9 +85,9 @@ def check_ahead(panel: Panel, names: Sequence[str], horizon: int) -> None:
     worst: tuple[int, int, str] | None = None
     for name in names:
         base = name.partition("=")[0]
-        siblings = [name] if name in future else _texts(future, base)
+        siblings = [name] if name in future else _texts(future, base) if base != name else []
         if not siblings:
-            what = f"the data have no column {base}, and the forecast needs it"
+            what = f"the data have no column {base}, or nothing in it, and the forecast needs it"
             raise InputError(what, column=base, hint="Give the table that the model was trained on.")
         ahead = _wider(future[siblings[0]], length + horizon)[:, length : length + horizon]
         none = np.isnan(ahead)
@@ -173,11 +173,16 @@ def _joined(
     """The arrays (N, T + A) of one column, from what is known of it and from the table's rows."""
     series, length = len(panel.ids), len(panel.dates)
     had = [each.name] if each.name in known else _texts(known, each.name)
-    if each.name in known and lines[each.key].dtype == pl.String:
-        what = "the column holds text, and that of the sales numbers"
-        raise InputError(what, file=place.file, column=each.column)
-    if each.name in known and not is_flag(known[each.name][:, :length]):
-        lines = lines.with_columns(pl.col(each.key).cast(pl.Float64))
+    if each.name in known:
+        column = lines[each.key]
+        if column.dtype == pl.String and column.null_count() < len(column):
+            what = "the column holds text, and that of the sales numbers"
+            raise InputError(what, file=place.file, column=each.column)
+        flag = is_flag(known[each.name][:, :length]) and column.dtype != pl.Float64
+        kind = pl.Boolean if flag else pl.Float64
+        lines = lines.with_columns(
+            pl.lit(None, kind).alias(each.key) if column.dtype == pl.String else column.cast(kind)
+        )
     given, _ = grids_of(lines, each.key, (1 if whole else series, columns), 0, place)
     if whole and bool(
         (lines.drop_nulls(each.key).group_by("ds").agg(pl.col(each.key).n_unique())[each.key] > 1).any()
@@ -187,7 +192,8 @@ def _joined(
     there = next(iter(given.values()))
     blank = np.where(np.isnan(there), there, np.float32(0))  # a row that names another text
     result: dict[str, Grid] = {}
-    for name in [*had, *(name for name in given if name not in had)]:
+    new_texts = [name for name in given if name not in had and (not had or name != f"{each.name}=")]
+    for name in [*had, *new_texts]:
         new = np.broadcast_to(given.get(name, blank), (series, columns))
         if name in known:
             result[name] = _merged(panel, known[name], new, lines, each, place)

@@ -136,7 +136,10 @@ def lasting(
 def grids_of(
     lines: pl.DataFrame, key: str, shape: tuple[int, int], length: int, place: Place
 ) -> tuple[dict[str, NDArray[np.float32]], str]:
-    """One column as arrays (N, T + A) by name, its history filled up; and what was done, in a sentence."""
+    """One column as arrays (N, T + A) by name, its history filled up; and what was done, in a sentence.
+
+    A column without any value becomes one of the name "column=", as if no period had any of its texts.
+    """
     role, _, name = key.partition(":")
     ahead = " ahead" if role == "future" else ""
     cell = (lines["code"] * shape[1] + lines["period"]).to_numpy()
@@ -165,6 +168,8 @@ def grids_of(
     for text in texts:
         yes = (lines[key] == text).fill_null(value=False).to_numpy()
         grids[f"{name}={text}"] = _flags(cell, cell[yes], shape, length)
+    if not texts:
+        return {f"{name}=": _flags(cell, cell[:0], shape, length)}, f"{name} (known{ahead}): empty."
     many = plural(len(texts), "text")
     shown = ", ".join(texts[:3]) + (", …" if len(texts) > 3 else "")
     return grids, f"{name} (known{ahead}): {many}, a yes or no for each ({shown}){without}."

@@ -58,6 +58,8 @@ def with_items(panel: Panel, table: Any, reading: Reading) -> Panel:
     rows = rows.join(codes, on="unique_id", maintain_order="left")
     attributes, measures = dict(grown.covariates.attributes), dict(grown.covariates.measures)
     for each in beside:
+        if each.name in had and rows[each.key].null_count() == rows.height:
+            continue
         found = lasting(rows, each.key, ids, place)
         if isinstance(found, tuple) and each.name in measures:
             what = "the column holds text, and that of the sales numbers"

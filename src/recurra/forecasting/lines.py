@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import polars as pl
 
 from recurra.errors import InputError
 from recurra.forecasting.beside import STOCK_OUT, Beside, find_beside, refuse_roles, stock_outs, typed
-from recurra.forecasting.columns import Columns, find_columns
+from recurra.forecasting.columns import Columns, date_column_of, find_columns, item_column
 from recurra.forecasting.dates import EARLIEST, LATEST, parse_dates
 from recurra.forecasting.frames import as_table, as_text, numbered, series
 from recurra.forecasting.numbers import parse_numbers
@@ -63,17 +64,16 @@ def sales_lines(
             column = typed(kept[each.key], kept["row"], each, reading, place)
         others.append(column)
     lines = kept.select("row", ids, moments, *others)
-    told, unsold = kept, pl.Series([], dtype=pl.Int64)
-    if reading.future or reading.stock_out:
-        told, unsold = _without_quantity(kept, lines, ahead=bool(reading.future))
-        if told.height == 0:
-            raise InputError("no line has a quantity", file=place.file, column=found.y)
+    excused = _without_quantity(kept, lines, ahead=bool(reading.future)) if reading.beside else None
+    told = kept if excused is None else kept.filter(excused.is_null())
+    if told.height == 0:
+        raise InputError("no line has a quantity", file=place.file, column=found.y)
     quantities, read = Checks(told, place).quantities(found.y, reading)
-    amounts = pl.DataFrame([told["row"], quantities])
-    lines = lines.join(amounts, on="row", how="left", maintain_order="left").select(
-        "row", "unique_id", "ds", pl.when(pl.col("row").is_in(unsold.implode())).then(0.0).otherwise("y").alias("y"),
-        *(column.name for column in others),
-    )  # fmt: skip
+    if excused is not None:
+        amounts = pl.DataFrame([told["row"], quantities])
+        joined = pl.DataFrame([kept["row"], excused]).join(amounts, "row", how="left", maintain_order="left")
+        quantities = joined.select(y=pl.when("sold_out").then(0.0).otherwise("y"))["y"]
+    lines = lines.select("row", "unique_id", "ds", quantities, *(column.name for column in others))
     blank = rows.height - kept.height
     notes = [found.sentence, *notes, *read, *said, *([f"Empty rows: {blank:,}, left out."] if blank else [])]
     return lines, found, notes
@@ -85,33 +85,36 @@ def find_all(
     """Say which of the columns `names` are what, those beside item, date and quantity too; raises InputError."""
     beside = find_beside(names, reading, file=place.file, elsewhere=elsewhere)
     columns = [each.column for each in beside]
-    found = find_columns(names, reading.columns, file=place.file, beside=columns)
-    refuse_roles(beside, vars(found), file=place.file)
+    try:
+        found = find_columns(names, reading.columns, file=place.file, beside=columns)
+    except InputError:
+        found = find_columns(names, reading.columns, file=place.file)
+    roles = vars(found)
+    for role, alias, guess in (("unique_id", "item", item_column), ("ds", "date", date_column_of)):
+        if not {role, alias} & set(reading.columns or ()):
+            with suppress(InputError):
+                roles = roles | {
+                    role: guess(names)
+                }  # what looks most like it is asked for beside: a word is due
+    refuse_roles(beside, roles, file=place.file)
     return found, beside
 
 
-def _without_quantity(
-    kept: pl.DataFrame, lines: pl.DataFrame, *, ahead: bool
-) -> tuple[pl.DataFrame, pl.Series]:
-    """Set apart the lines that may have no quantity: while out of stock, and `ahead` behind the item's last one.
+def _without_quantity(kept: pl.DataFrame, lines: pl.DataFrame, *, ahead: bool) -> pl.Series:
+    """Say which lines may have no quantity: null for those that have one, or should have.
 
-    Returns the others, and the rows of those out of stock: nothing was sold then.
+    True while the item was out of stock: nothing was sold then; False `ahead`, behind the item's last line with a
+    quantity.
     """
     given = kept["y"]
-    amount = (
-        as_text(given)
-        if given.dtype == pl.String
-        else given.fill_nan(None)
-        if given.dtype.is_float()
-        else given
-    )
-    stock_out = lines[STOCK_OUT] if STOCK_OUT in lines.columns else pl.repeat(False, len(given), eager=True)
-    marked = lines.with_columns(empty=amount.is_null(), out=stock_out).with_columns(
-        last=pl.col("ds").filter(~pl.col("empty") | pl.col("out")).max().over("unique_id")
-    )
-    later = (pl.col("ds") > pl.col("last")).fill_null(value=True) if ahead else pl.lit(value=False)
-    excused = marked.select(pl.col("empty") & (pl.col("out") | later)).to_series()
-    return kept.filter(~excused), marked.filter(pl.col("empty") & pl.col("out"))["row"]
+    amount = as_text(given) if given.dtype == pl.String else given
+    amount = amount.fill_nan(None) if amount.dtype.is_float() else amount
+    empty = pl.col("empty")
+    out = pl.col(STOCK_OUT) if STOCK_OUT in lines.columns else pl.lit(value=False)
+    last = pl.col("ds").filter(~empty | out).max().over("unique_id")
+    later = last.is_null() | (pl.col("ds") > last) if ahead else pl.lit(value=False)
+    excused = pl.when(empty & out).then(statement=True).when(empty & later).then(statement=False)
+    return lines.with_columns(empty=amount.is_null()).select(sold_out=excused)["sold_out"]
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ class Run:
         if call.cell == "gru":
             zeros = inputs.hh.new_zeros(self.units)
             self.bias_hn = zeros if inputs.bias_hn is None else self.filled(inputs.bias_hn)
-        self.hn = torch.empty_like(self.h0)
+        self.hn: Tensor | None = torch.empty_like(self.h0)
         self.cn = None if self.c0 is None else self.c0.clone()
         self.projected: Any = workspace.take(order.total, self.gates * self.units)
         self.y: Any = torch.empty(order.total, self.units)
@@ -261,6 +261,7 @@ class _Dense(torch.autograd.Function):
         ctx.save_for_backward(*tensors, *kept)
         for run in runs:
             run.projected = run.y = run.kept = None
+            run.hn = run.cn = None  # they may be results, which hold this node: neither would ever go
         ctx.runs = runs
         return tuple(each for result in results for each in result)
 
