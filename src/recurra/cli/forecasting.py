@@ -103,12 +103,15 @@ def forecast(
     """Forecast sales with uncertainty, and from that what to order now."""
     with o.verb(as_json) as console:
         from recurra.forecasting.delivery import check_production, check_terms, deliver, prepare_folder
+        from recurra.forecasting.future import check_ahead
 
         source = _source(context)
         plan, making = stock.asked(context), stock.asked_production(context)
         forecaster = _untrained(context) if model is None else _trained(context, model)
         panel = forecaster.read(source, future=future_file, items=items_file)
         _notes(console, panel.notes)
+        if model is None:  # before the training, not after it
+            check_ahead(panel, list(panel.covariates.future), forecaster.horizon)
         terms = production = None
         if plan is not None:
             terms = check_terms(forecaster, panel, on_hand, say=console.note, **plan)
