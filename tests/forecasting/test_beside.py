@@ -132,6 +132,9 @@ def assert_same(panel: Panel, other: Panel) -> None:
         (["0", "a", "b"], {"x=0": [1, 0, 0, 0], "x=a": [0, 1, 0, 0], "x=b": [0, 0, 1, 0]}),
         (["", "sale ", "sale"], {"x=sale": [0, 1, 1, 0]}),
         ([NAN, 2.5, NAN], {"x": [2.5] * 4}),
+        ([NAN, None, NAN], {"x=": [0] * 4}),
+        ([None, None, None], {"x=": [0] * 4}),
+        (["nan", "", "NaN"], {"x=": [0] * 4}),
     ],
 )
 def test_kinds_of_columns(values: list[Any], expected: dict[str, list[float]]) -> None:
@@ -350,7 +353,7 @@ ROW = st.tuples(
 NAMES = ("item", "date", "qty", "one", "two", "three", "four")
 
 
-@settings(max_examples=150)
+@settings(max_examples=40)
 @given(
     rows=st.lists(ROW, min_size=1, max_size=12),
     roles=st.lists(
@@ -371,7 +374,7 @@ def test_any_frame_gives_a_panel_or_an_error_for_a_person(
             reading["stock_out"] = name
     # items and dates that make it a panel, most of the time
     rows = [*rows, ("a", 0, "1", "", "", "", ""), ("a", 9, "1", "", "", "", "")]
-    table = [(item, str(day(date)), *rest) for item, date, *rest in rows]
+    table = [(item, day(date), *rest) for item, date, *rest in rows]
     shuffled = table.copy()
     random.Random(seed).shuffle(shuffled)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recurra.errors import InputError, UsageError
@@ -260,6 +260,7 @@ ROW = st.tuples(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(ROW, max_size=8), st.booleans(), st.integers(0, 9), st.integers(1, 6))
 def test_any_table_gives_a_panel_or_an_error_for_a_person(
     rows: list[Any], everywhere: bool, seed: int, horizon: int

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recurra.errors import InputError, UsageError
@@ -110,6 +110,7 @@ def test_arguments_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
 TEXTS = st.sampled_from([None, "", "tea", "1", "2.5", "yes", "nan"])
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "d", "", None]), TEXTS, TEXTS), max_size=6))
 def test_any_table_gives_a_panel_or_an_error_for_a_person(rows: list[Any]) -> None:
     panel = Panel.from_frame(SALES, static=["kind", "size"], future=["price"])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from recurra.errors import InputError, UsageError
@@ -88,14 +89,13 @@ def typed(given: pl.Series, rows: pl.Series, each: Beside, reading: Reading, pla
     InputError: a value that is not of the column's kind (with its row).
     """
     values = _read(given, rows, each, reading, place)
+    if values.null_count() == len(values):
+        return values.cast(pl.String).alias(each.key)
     if values.dtype == pl.Float64:
         bad = (~values.is_finite() | (values.abs() > BIGGEST)).fill_null(value=False)
         if bad.any():
-            what = (
-                "this is no finite number"
-                if not values.filter(bad)[0] < float("inf")
-                else "this is too large"
-            )
+            infinite = not np.isfinite(values.filter(bad)[0])
+            what = "this is no finite number" if infinite else "this is too large"
             at = {"row": int(rows.filter(bad)[0]), "value": given.filter(bad)[0]}
             raise InputError(what, file=place.file, column=each.column, hint="Correct it, or empty it.", **at)
         if values.is_in([0.0, 1.0]).all():
@@ -106,8 +106,6 @@ def typed(given: pl.Series, rows: pl.Series, each: Beside, reading: Reading, pla
 def _read(given: pl.Series, rows: pl.Series, each: Beside, reading: Reading, place: Place) -> pl.Series:
     if each.text:
         return as_text(given.alias(each.column))
-    if given.null_count() == len(given):
-        return given.cast(pl.String)
     if given.dtype == pl.Boolean:
         return given
     if given.dtype.is_numeric():
@@ -116,16 +114,18 @@ def _read(given: pl.Series, rows: pl.Series, each: Beside, reading: Reading, pla
         what = f"the column holds {given.dtype}, neither numbers nor text"
         raise InputError(what, file=place.file, column=each.column, hint="Convert it, or leave it out.")
     text = as_text(given)
-    known = text.drop_nulls()
-    lower = text.str.to_lowercase()
-    if len(known) and lower.drop_nulls().is_in([*_YES, *_NO]).all():
-        return lower.is_in(_YES)
-    if not len(known) or not looks_like_numbers(known):
+    there = text.is_not_null()
+    distinct = text.unique().drop_nulls()
+    if not len(distinct):
+        return text
+    if distinct.str.to_lowercase().is_in([*_YES, *_NO]).all():
+        return text.str.to_lowercase().is_in(_YES)
+    if not looks_like_numbers(distinct):
         return text
     try:
         numbers, _ = parse_numbers(
-            known,
-            rows.filter(text.is_not_null()),
+            text.filter(there),
+            rows.filter(there),
             decimal=reading.decimal,
             unit=None,
             file=place.file,
@@ -136,9 +136,9 @@ def _read(given: pl.Series, rows: pl.Series, each: Beside, reading: Reading, pla
         hint = f"{error.hint} If it holds names, ask for it as {each.name}{TEXT}."
         at = {"file": error.file, "column": error.column, "value": error.value}
         raise InputError(error.what, row=error.row, hint=hint, **at) from error
-    table = pl.DataFrame({"at": rows.filter(text.is_not_null()), "number": numbers})
-    joined = pl.DataFrame({"at": rows}).join(table, on="at", how="left", maintain_order="left")
-    return joined["number"].fill_nan(None)
+    result = np.full(len(text), np.nan)
+    result[there.to_numpy()] = numbers.to_numpy()
+    return pl.Series(result).fill_nan(None)
 
 
 def stock_outs(
