@@ -63,15 +63,17 @@ def test_closed_days_and_what_was_told_do_not_count() -> None:
 def test_it_is_said() -> None:
     values = np.ones((3, 120), dtype=np.float32)
     values[1, 40:90] = 0
+    values[2, 80:] = 0
     frame = frame_of(panel_of(values))
-    said = [note for note in Panel.from_frame(frame).notes if "--stock-out" in note]
-    assert len(said) == 1
-    assert "1 item has so long a run" in said[0]
-    assert "(item 01 from 2023-02-11 to 2023-04-01)" in said[0]
+    within, ended = [note for note in Panel.from_frame(frame).notes if "one in a million" in note]
+    assert "has: 1 (item 01 from 2023-02-11 to 2023-04-01)." in within
+    assert "--stock-out" in within
+    assert "up to the end" in ended
+    assert "has: 1 (item 02 from 2023-03-23 to 2023-05-01)." in ended
     marked = frame.with_columns(out=(pl.col("y") == 0))
-    assert not any("chance" in note for note in Panel.from_frame(marked, stock_out="out").notes)
+    assert not any("a million" in note for note in Panel.from_frame(marked, stock_out="out").notes)
     kept = frame.with_columns(y=pl.when(pl.int_range(pl.len()) == 0).then(-1).otherwise("y"))
-    assert not any("chance" in note for note in Panel.from_frame(kept, negative="keep").notes)
+    assert not any("a million" in note for note in Panel.from_frame(kept, negative="keep").notes)
 
 
 def test_in_a_real_shop_some_are_found() -> None:

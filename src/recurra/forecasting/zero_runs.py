@@ -65,15 +65,25 @@ def _log_beta(a: int, b: int) -> float:
 
 
 def say_implausible_zeros(found: list[tuple[int, int, int]], ids: Sequence[str], dates: Dates) -> list[str]:
-    """Say which items may have been out of stock: three of `implausible_zeros`, in a sentence, if there are any."""
-    if not found:
-        return []
-    named = "; ".join(
-        f"{ids[item]} from {dates[start]} to {dates[end - 1]}" for item, start, end in found[:3]
-    )
-    count = f"{len(found):,} items have" if len(found) > 1 else "1 item has"
-    return [
-        f"Zeros that chance does not explain: {count} so long a run of periods without sales that, by how often "
-        f"else they sold, it would come about less than once in a million items ({named}). They may have been out of "
-        "stock: say when with --stock-out COLUMN (stock_out= in Python). Or they are no longer sold."
-    ]
+    """Say of `implausible_zeros` which items may have been out of stock, and which are perhaps no longer sold."""
+    within = [run for run in found if run[2] < len(dates)]
+    notes = []
+    for runs, where, so in (
+        (
+            within,
+            "",
+            "They may have been out of stock (or out of season): say when with --stock-out COLUMN (stock_out=).",
+        ),
+        (
+            [run for run in found if run[2] == len(dates)],
+            " up to the end",
+            "They are out of stock, or no longer sold.",
+        ),
+    ):
+        if runs:
+            named = "; ".join(f"{ids[item]} from {dates[a]} to {dates[b - 1]}" for item, a, b in runs[:3])
+            notes.append(
+                f"Items with so many periods without sales{where} as, by how often else they sold, fewer than one in a "
+                f"million has: {len(runs):,} ({named}). {so}"
+            )
+    return notes
