@@ -75,3 +75,20 @@ def test_an_order_that_arrives_too_late_does_not_count(run: Any, shop: Path) -> 
     )
     apple, pear = planned(run, *PLAN, "--on-hand", "stock.csv")
     assert (apple["on_order"], pear["on_order"]) == (5, 0)
+
+
+def test_a_plan_calibrated_on_the_items_own_past(run: Any, shop: Path) -> None:
+    asked = ("--lead-time", 1, "--review", 1)
+    plain, calibrated = planned(run, *asked), planned(run, *asked, "--calibrate")
+    for one, other in zip(plain, calibrated, strict=True):
+        assert "spread" not in one
+        assert other["spread"] > 0
+        assert other["rule"] == f"{one['rule']}; own spread"
+    refused = run("forecast", "sales.csv", *QUICK, "--lead-time", 2, "--review", 2, "--calibrate")
+    assert refused.code == 2
+    assert (
+        "calibrating a plan needs 12 past stretches of 4 periods, and 40 periods"
+        in refused.document["error"]["what"]
+    )
+    refused = run("forecast", "sales.csv", *QUICK, "--calibrate")
+    assert "--calibrate is for an order plan" in str(refused.document["error"])

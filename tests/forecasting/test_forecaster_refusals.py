@@ -94,3 +94,10 @@ def test_negative_sales_can_be_kept(small_panel: Panel) -> None:
     kept, floored = tiny(negative="keep").fit(frame), tiny().fit(frame)
     assert kept.predict()["q0.1"].min() < 0
     assert floored.predict()["q0.1"].min() >= 0
+
+
+def test_calibrating_a_plan_needs_the_sales(fitted: Forecaster, small_panel: Panel) -> None:
+    with pytest.raises(UsageError, match="calibrating a plan needs the sales"):
+        fitted.plan_stock(lead_time=1, review=1, calibrate=True)
+    plan = fitted.plan_stock(small_panel, lead_time=1, review=1, calibrate=True)
+    assert plan.frame["spread"].min() > 0

@@ -3,6 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -219,3 +220,29 @@ def test_broken_paths_do_not_become_orders() -> None:
     paths[1, 3, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         plan_stock(paths, ids(3), lead_time=1, review=1, service_level=0.9)
+
+
+def test_a_calibrated_plan_takes_each_item_as_wide_as_it_was() -> None:
+    paths = np.random.default_rng(3).poisson(5, (3, 2000, 10)).astype(float)
+    asked: dict[str, Any] = {"lead_time": 3, "review": 2}
+    plain = plan_stock(paths, ("a", "b", "c"), **asked)
+    same = plan_stock(paths, ("a", "b", "c"), spreads=np.ones(3), **asked)
+    assert same.frame.equals(plain.frame)
+    wide = plan_stock(paths, ("a", "b", "c"), spreads=np.array([1.0, 0.5, 2.0]), **asked)
+    assert wide.frame["spread"].to_list() == [1, 0.5, 2]
+    assert wide.frame["rule"].to_list() == [
+        "(R, S), cycle service level",
+        "(R, S), cycle service level; own spread",
+        "(R, S), cycle service level; own spread",
+    ]
+    np.testing.assert_allclose(wide.frame["expected_demand"], plain.frame["expected_demand"], rtol=0.01)
+    ratio = wide.frame["safety_stock"] / plain.frame["safety_stock"]
+    np.testing.assert_allclose(ratio, [1, 0.5, 2], atol=0.15)
+    reached = wide.frame["stock_out_after_order"].to_numpy()
+    assert ((reached > 0.02) & (reached <= 0.05)).all()
+    for changes in ({"target": "fill"}, {"target": "costs", "holding_cost": 1, "shortage_cost": 40}):
+        levels = [
+            plan_stock(paths, ("a", "b", "c"), spreads=s, **asked, **changes).frame["order_up_to"].to_numpy()
+            for s in (None, np.array([1.0, 0.5, 2.0]))
+        ]
+        assert (np.sign(levels[1] - levels[0]) == [0, -1, 1]).all()

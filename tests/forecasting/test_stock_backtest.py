@@ -174,3 +174,27 @@ def test_plans_that_are_not_replayed(again: Any) -> None:
         again(target="profit")
     with pytest.raises(UsageError, match="needs the holding_cost of every item"):
         again(target="costs", shortage_cost=3)
+
+
+def test_a_calibrated_plan_changes_the_models_levels_alone(result: Backtest) -> None:
+    panel = shop()
+    terms = StockTerms(lead_time=1, review=2, service_level=0.9)
+    assert result.model is not None
+    plain, calibrated = (
+        replay_stock(result.model, panel, len(panel.dates) - 20, terms, calibrate=each)
+        for each in (False, True)
+    )
+    assert all(item.spread != 1 for item in calibrated.items)
+    assert plain.rows()[0]["stock"] != calibrated.rows()[0]["stock"]
+    for one, other in zip(plain.methods[1:], calibrated.methods[1:], strict=True):
+        np.testing.assert_array_equal(one.stock, other.stock)
+    # Spreads are those of before the replay: what comes after changes nothing.
+    changed = shop()
+    changed.values[:, -20:] += 300
+    again = replay_stock(result.model, changed, len(panel.dates) - 20, terms, calibrate=True)
+    assert [item.spread for item in again.items] == [item.spread for item in calibrated.items]
+
+
+def test_a_history_too_short_to_calibrate_is_told_before_the_training() -> None:
+    with pytest.raises(UsageError, match="calibrating a plan needs 12 past stretches of 5 periods"):
+        backtest(tiny(), shop(), origins=4, lead_time=2, review=3, calibrate=True)

@@ -64,6 +64,7 @@ def forecast(
     ordering_cost: stock.OrderingCost = 0.0,
     shelf_life: stock.ShelfLife = None,
     budget: stock.Budget = None,
+    calibrate: stock.Calibrate = False,
     capacity: stock.Capacity = None,
     capacity_use: stock.CapacityUse = 1.0,
     production_cost: stock.ProductionCost = 0.0,
@@ -114,7 +115,7 @@ def forecast(
             check_ahead(panel, list(panel.covariates.future), forecaster.horizon)
         terms = production = None
         if plan is not None:
-            terms = check_terms(forecaster, panel, on_hand, say=console.note, **plan)
+            terms = check_terms(forecaster, panel, on_hand, calibrate=calibrate, say=console.note, **plan)
         if making is not None:
             production = check_production(forecaster, panel, on_hand, say=console.note, **making)
         if out is not None:
@@ -129,6 +130,7 @@ def forecast(
             out,
             terms=terms,
             production=production,
+            calibrate=calibrate,
             trained=model is None,
             check=check and model is None and not interrupted,
             max_seconds=max_seconds,
@@ -167,6 +169,7 @@ def backtest(
     pack_size: stock.PackSize = None,
     minimum: stock.Minimum = 0.0,
     on_hand: stock.ReplayOnHand = None,
+    calibrate: stock.Calibrate = False,
     lost_sales: stock.LostSales = False,
     holding_cost: stock.HoldingCost = None,
     shortage_cost: stock.ShortageCost = None,

@@ -13,6 +13,7 @@ from recurra.errors import UsageError
 
 __all__ = [
     "Budget",
+    "Calibrate",
     "Capacity",
     "CapacityUse",
     "Change",
@@ -105,6 +106,14 @@ ShelfLife = Annotated[
     int | None, _option("Periods until a unit spoils.", min=1, show_default="does not spoil")
 ]
 Budget = Annotated[float | None, _option("Money for all orders together.", min=0, show_default="no limit")]
+Calibrate = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="Take each item's demand as wide around its forecast as it has been in its own past.",
+        rich_help_panel=PLAN,
+    ),
+]
 MAKE = "The production plan"
 # Options that both plans understand, and those of the production plan alone.
 SHARED = ("service_level", "holding_cost", "shortage_cost", "on_hand")
@@ -158,7 +167,7 @@ def asked(context: typer.Context) -> dict[str, Any] | None:
     given = context.params
     if given["lead_time"] is None:
         shared = () if given["capacity"] is None else SHARED
-        names = [name for name in (*FURTHER, "on_hand") if name not in shared]
+        names = [name for name in (*FURTHER, "on_hand", "calibrate") if name not in shared]
         _refuse_unused(context, names, "an order plan", "--lead-time")
         return None
     return {name: given[name] for name in ("lead_time", *FURTHER)}
@@ -176,7 +185,16 @@ def asked_production(context: typer.Context) -> dict[str, Any] | None:
 
 def asked_replay(context: typer.Context) -> dict[str, Any]:
     """What a replay is asked for, as arguments of backtest; nothing where none is."""
-    names = ("lead_time_sd", "review", "service_level", "target", "pack_size", "minimum", "lost_sales")
+    names = (
+        "lead_time_sd",
+        "review",
+        "service_level",
+        "target",
+        "pack_size",
+        "minimum",
+        "calibrate",
+        "lost_sales",
+    )
     if context.params["lead_time"] is None:
         _refuse_unused(context, names, "a replay of order plans", "--lead-time")
         return {}

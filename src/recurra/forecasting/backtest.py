@@ -32,6 +32,7 @@ from recurra.forecasting.metrics import (
     rmsse,
     weighted_quantile_loss,
 )
+from recurra.forecasting.spreads import check_past
 from recurra.forecasting.stock_backtest import Replay, replay_stock, replayed_items
 from recurra.forecasting.terms import StockTerms, item_numbers
 
@@ -116,6 +117,7 @@ def backtest(
     pack_size: float | None = None,
     minimum: float = 0.0,
     on_hand: Any = None,
+    calibrate: bool = False,
     lost_sales: bool = False,
     max_seconds: float | None = None,
 ) -> Backtest:
@@ -131,9 +133,10 @@ def backtest(
     frame with `unique_id` and that column.
 
     With a `lead_time` the demand from the first origin on is also played against order plans, made anew at every
-    review, beside two usual rules: `stock_backtest.replay_stock`. `lead_time` to `minimum` are as for `plan_stock`, and
-    so is a frame `on_hand` whose columns of settings, costs among them, hold for their items (what is on hand itself is
-    not used: everyone starts with a full shelf). With `lost_sales`, what is not there is not delivered later.
+    review, beside two usual rules: `stock_backtest.replay_stock`. `lead_time` to `minimum` and `calibrate` are as for
+    `plan_stock`, and so is a frame `on_hand` whose columns of settings, costs among them, hold for their items (what is
+    on hand itself is not used: everyone starts with a full shelf). With `lost_sales`, what is not there is not
+    delivered later.
 
     Ctrl-C ends it with KeyboardInterrupt. Raises UsageError where the history is too short, InputError for data that
     cannot be used.
@@ -165,7 +168,9 @@ def backtest(
         on_hand=on_hand,
     )
     if lead_time is not None:
-        replayed_items(terms, panel, horizon=horizon, periods=length - start)
+        items = replayed_items(terms, panel, horizon=horizon, periods=length - start)
+        if calibrate:
+            check_past(start, items)
     before = panel.until(start)
     began = time.monotonic()
     model = Forecaster(**forecaster.get_params(deep=False)).fit(before, max_seconds=max_seconds)
@@ -194,7 +199,9 @@ def backtest(
         calibration=calibration(actual, mine.at(_wide(QUANTILES, actual)), QUANTILES),
         window=answers[0].windows()[-1],
         model=model,
-        replay=None if lead_time is None else replay_stock(model, panel, start, terms, lost=lost_sales),
+        replay=None
+        if lead_time is None
+        else replay_stock(model, panel, start, terms, calibrate=calibrate, lost=lost_sales),
         pit=pit_histogram(actual, mine, whole=panel.whole),
         costs=None if costs is None else [_cost(each, panel, *costs) for each in answers],
         counted=actual.size,

@@ -14,11 +14,13 @@ import polars.selectors
 from numpy.typing import NDArray
 
 from recurra.artifact import check_replaceable
+from recurra.errors import UsageError
 from recurra.forecasting.backtest import Backtest, backtest
 from recurra.forecasting.data import Panel
 from recurra.forecasting.forecast import QUANTILES, Forecast
 from recurra.forecasting.forecaster import Forecaster
 from recurra.forecasting.production import ProductionPlan, check_solver, plan_production
+from recurra.forecasting.spreads import check_past, plan_spreads
 from recurra.forecasting.stock import StockPlan, check_plan, default_review
 from recurra.forecasting.stock_files import read_capacity, read_stock
 from recurra.forecasting.terms import StockTerms, item_terms
@@ -48,6 +50,7 @@ def check_terms(
     panel: Panel,
     on_hand: Path | None,
     *,
+    calibrate: bool = False,
     say: Callable[[str], object],
     **asked: Any,
 ) -> StockTerms:
@@ -64,6 +67,8 @@ def check_terms(
         terms = replace(terms, on_hand=stock)
     items = item_terms(terms, panel.ids, review=int(terms.review or 0), whole=panel.whole)
     check_plan(items, terms, panel.ids, horizon=forecaster.horizon)
+    if calibrate:
+        check_past(len(panel.dates), items)
     return terms
 
 
@@ -146,6 +151,7 @@ def deliver(
     *,
     terms: StockTerms | None,
     production: Mapping[str, Any] | None = None,
+    calibrate: bool = False,
     trained: bool,
     check: bool,
     max_seconds: float | None,
@@ -161,7 +167,11 @@ def deliver(
     if not trained:
         _say_unknown(forecaster, panel, say)
     table = forecast.table()
-    plan = None if terms is None else forecast.plan(**vars(terms))
+    spreads = None
+    if terms is not None and calibrate:
+        say("Forecasting past dates, to see how widely each item's demand spread around its forecast.")
+        spreads = plan_spreads(forecaster.forecast, panel, terms, forecaster.horizon)
+    plan = None if terms is None else forecast.plan(spreads=spreads, **vars(terms))
     for note in () if plan is None else plan.notes:
         say(note)
     made = None if production is None else plan_production(forecast, **production)
@@ -173,7 +183,7 @@ def deliver(
             f"Training once more, without the last {forecaster.horizon} periods, to test the forecast on them."
         )
         try:
-            replayed = {} if terms is None else _replayed(terms, panel, forecaster.horizon, say)
+            replayed = {} if terms is None else _replayed(terms, panel, forecaster.horizon, calibrate, say)
             result = backtest(forecaster, panel, max_seconds=max_seconds, **replayed)
         except KeyboardInterrupt:
             interrupted = True
@@ -203,7 +213,9 @@ def deliver(
     return Delivery(panel, forecast, table, plan, made, result, tuple(files), facts, interrupted)
 
 
-def _replayed(terms: StockTerms, panel: Panel, horizon: int, say: Callable[[str], object]) -> dict[str, Any]:
+def _replayed(
+    terms: StockTerms, panel: Panel, horizon: int, calibrate: bool, say: Callable[[str], object]
+) -> dict[str, Any]:
     """What of a plan's terms a backtest can use: the costs, and all that is replayed where one horizon is enough."""
     review = terms.review or default_review(panel.frequency)
     items = item_terms(terms, panel.ids, review=review, whole=panel.whole)
@@ -218,8 +230,15 @@ def _replayed(terms: StockTerms, panel: Panel, horizon: int, say: Callable[[str]
             f"{horizon} periods are too short to replay the order plan; `recurra backtest` goes back further."
         )
         return found
+    if calibrate:
+        try:
+            check_past(len(panel.dates) - horizon, items)
+        except UsageError:
+            say("The replay is not calibrated: without the last horizon the history is too short for it.")
+            calibrate = False
+    found |= {"review": review, "calibrate": calibrate}
     names = ("lead_time", "lead_time_sd", "service_level", "target", "pack_size", "minimum", "on_hand")
-    return found | {"review": review} | {name: getattr(terms, name) for name in names}
+    return found | {name: getattr(terms, name) for name in names}
 
 
 def prepare_folder(folder: Path) -> None:

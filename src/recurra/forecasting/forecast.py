@@ -96,8 +96,18 @@ class Forecast:
             [self._names(paths * periods), pl.Series("path", number), dates, pl.Series("y", drawn.ravel())]
         )
 
-    def plan(self, *, seed: int | None = None, backend: Any = "polars", **asked: Any) -> StockPlan:
-        """What to order now, in the data-frame library `backend`; `asked` as `Forecaster.plan_stock` says."""
+    def plan(
+        self,
+        *,
+        seed: int | None = None,
+        backend: Any = "polars",
+        spreads: NDArray[np.float64] | None = None,
+        **asked: Any,
+    ) -> StockPlan:
+        """What to order now, in the data-frame library `backend`; `asked` as `Forecaster.plan_stock` says.
+
+        `spreads` (N,): `spreads.own_spreads` of the items.
+        """
         terms = StockTerms(**asked)
         review = default_review(self.frequency, terms.policy) if terms.review is None else terms.review
         items = item_terms(terms, self.ids, review=review, whole=self.whole)
@@ -108,7 +118,7 @@ class Forecast:
         )
         drawn = self.draw(paths_needed(items, terms), seed, periods=periods)
         asked |= {"review": review, "on_hand": on_hand, "on_order": on_order}
-        plan = plan_stock(drawn, self.ids, whole=self.whole, backend=backend, **asked)
+        plan = plan_stock(drawn, self.ids, whole=self.whole, backend=backend, spreads=spreads, **asked)
         return replace(plan, notes=(*late, *plan.notes))
 
     def _names(self, each: int) -> pl.Series:

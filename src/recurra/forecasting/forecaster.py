@@ -31,7 +31,9 @@ from recurra.forecasting.inputs import Inputs
 from recurra.forecasting.joined import read_all
 from recurra.forecasting.memory import Memory
 from recurra.forecasting.packed import Answering, PackedNetwork
+from recurra.forecasting.spreads import plan_spreads
 from recurra.forecasting.stock import StockPlan
+from recurra.forecasting.terms import StockTerms
 from recurra.streaming.packed import Packed
 from recurra.training.outcome import Outcome
 from recurra.training.recipe import Recipe
@@ -236,6 +238,7 @@ class Forecaster(Estimator):
         ordering_cost: float = 0.0,
         shelf_life: int | None = None,
         budget: float | None = None,
+        calibrate: bool = False,
         seed: int | None = None,
     ) -> StockPlan:
         """Say what to order now of each item, so that stock lasts until the next order arrives.
@@ -263,30 +266,36 @@ class Forecaster(Estimator):
         ordering_cost: of an order, however large.
         shelf_life: periods from arrival until a unit spoils.
         budget: money for all orders together.
+        calibrate: take each item's demand as wide around its forecast as it has been in its own past, for which the
+            model forecasts up to 26 past dates of `frame` anew.
 
         Raises UsageError where an argument does not fit (lead_time + review beyond the horizon), InputError where
         the stock cannot be read.
         """
-        return self.forecast(frame).plan(
-            lead_time=lead_time,
-            review=review,
-            service_level=service_level,
-            target=target,
-            policy=policy,
-            on_hand=on_hand,
-            on_order=on_order,
-            lead_time_sd=lead_time_sd,
-            pack_size=pack_size,
-            minimum=minimum,
-            price=price,
-            holding_cost=holding_cost,
-            shortage_cost=shortage_cost,
-            ordering_cost=ordering_cost,
-            shelf_life=shelf_life,
-            budget=budget,
-            seed=seed,
-            backend=self._backend(frame),
-        )
+        asked = {
+            "lead_time": lead_time,
+            "review": review,
+            "service_level": service_level,
+            "target": target,
+            "policy": policy,
+            "on_hand": on_hand,
+            "on_order": on_order,
+            "lead_time_sd": lead_time_sd,
+            "pack_size": pack_size,
+            "minimum": minimum,
+            "price": price,
+            "holding_cost": holding_cost,
+            "shortage_cost": shortage_cost,
+            "ordering_cost": ordering_cost,
+            "shelf_life": shelf_life,
+            "budget": budget,
+        }
+        spreads = None
+        if calibrate:
+            if frame is None:
+                raise UsageError("calibrating a plan needs the sales", hint="Give them as frame.")
+            spreads = plan_spreads(self.forecast, self.read(frame), StockTerms(**asked), self.horizon)
+        return self.forecast(frame).plan(seed=seed, backend=self._backend(frame), spreads=spreads, **asked)
 
     def forecast(self, frame: Any = None) -> Forecast:
         """The forecast as arrays, from the history that `fit` saw or from another; raises as `predict` does."""

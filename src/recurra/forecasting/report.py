@@ -18,7 +18,7 @@ from recurra.forecasting import report_backtest, report_plan, report_production
 from recurra.forecasting.backtest import Backtest
 from recurra.forecasting.data import Panel
 from recurra.forecasting.production import ProductionPlan
-from recurra.forecasting.rules import protection_demand
+from recurra.forecasting.rules import item_demand
 from recurra.forecasting.stock import StockPlan
 from recurra.forecasting.wording import day, period_name, periods, plural
 from recurra.reporting import page, plots
@@ -205,7 +205,7 @@ def _card(content: ReportContent, item: int) -> Html:
     if content.plan is not None:
         row = report_plan.row(content.plan, item)
         terms = content.plan.items[item]
-        samples = protection_demand(content.paths[item : item + 1], terms.lead_time, terms.review)[0]
+        samples = item_demand(content.paths[item], terms, terms.review, whole=panel.whole)
         picture = plots.demand(
             samples,
             row["order_up_to"],

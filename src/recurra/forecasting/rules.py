@@ -23,7 +23,7 @@ from recurra.forecasting.lead_times import LeadTime
 from recurra.forecasting.orders import orderable, waste_limit
 from recurra.forecasting.terms import ItemTerms, StockTerms
 
-__all__ = ["Order", "demand_until", "highest_share", "order", "protection_demand"]
+__all__ = ["Order", "demand_until", "highest_share", "item_demand", "order", "protection_demand"]
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -46,7 +46,7 @@ class Order:
 
 def order(paths: Array, item: ItemTerms, terms: StockTerms, position: float, *, whole: bool) -> Order:
     """Plan one item, of which `position` is on hand or on order, from its paths (S, H)."""
-    before, demand = (demand_until(paths, item.lead_time, more) for more in (0, item.review))
+    before, demand = (item_demand(paths, item, more, whole=whole) for more in (0, item.review))
     if terms.policy == "periodic":
         level, service_level, rule = _level(before, demand, item, terms, whole=whole)
         up_to, quantity = level, level - position
@@ -64,6 +64,8 @@ def order(paths: Array, item: ItemTerms, terms: StockTerms, position: float, *, 
     placed = orderable(wanted, pack=item.pack_size, minimum=item.minimum)
     if placed > (math.ceil(wanted - 1e-9) if whole else wanted) + 1e-9:
         rule += "; packs and minimum"
+    if item.spread != 1:
+        rule += "; own spread"
     spoils, unsure = None, False
     if item.shelf_life is not None:
         spoils = demand_until(paths, item.lead_time, int(item.shelf_life))
@@ -111,6 +113,16 @@ def _point(
         return point, point + lot, item.service_level, f"{name}, fill rate, EOQ"
     point = float(policies.service_level_stock(demand, item.service_level, whole=whole))
     return point, point + lot, item.service_level, f"{name}, cycle service level, EOQ"
+
+
+def item_demand(paths: Array, item: ItemTerms, more: int, *, whole: bool) -> Floats:
+    """The demand of an item over its lead time and `more` periods, as wide as its `spread` says: (S, H) -> (S,)."""
+    demand = demand_until(paths, item.lead_time, more)
+    if item.spread == 1:
+        return demand
+    mean = demand.mean()
+    demand = np.maximum(mean + item.spread * (demand - mean), min(0.0, float(demand.min())))
+    return np.asarray(np.rint(demand) if whole else demand)
 
 
 def protection_demand(paths: Array, lead_time: LeadTime | int, review: int) -> Floats:

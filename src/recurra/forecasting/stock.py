@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,9 @@ class StockPlan:
     unique_id, rule, lead_time (its mean), review, service_level, expected_demand (mean over lead time + review),
     safety_stock, reorder_point (of a policy that has one), order_up_to, on_hand, on_order, order_quantity, fill_rate,
     stock_out_probability (that demand over lead time + review exceeds on_hand + on_order, if nothing is ordered now),
-    stock_out_after_order (the same, once this order is placed), waste_probability (where there is a shelf life) and
-    cut (what a budget took from the order). Quantities in the units sold, times in periods of the data.
+    stock_out_after_order (the same, once this order is placed), spread (how much wider demand was taken than forecast,
+    where it was calibrated), waste_probability (where there is a shelf life) and cut (what a budget took from the
+    order). Quantities in the units sold, times in periods of the data.
 
     `items` has the terms of each row, `terms` what was asked for all; `rule` says it in words.
     """
@@ -71,18 +72,21 @@ def plan_stock(
     whole: bool = True,
     backend: Any = "polars",
     review: int = 1,
+    spreads: Array | None = None,
     **asked: Any,
 ) -> StockPlan:
     """Plan the orders of N items from their sample paths (N, S, H) of demand.
 
     `asked` are the fields of `StockTerms`; `review` is what holds where the stock's table does not say another. With
     `whole`, levels and quantities are rounded up to whole units. `backend` is the data-frame library of the answer, as
-    narwhals names it.
+    narwhals names it. `spreads` (N,) say how much wider each item's demand is taken than its paths: `own_spreads`.
 
     Raises UsageError where an argument does not fit, InputError where the stock on hand cannot be used.
     """
     terms = StockTerms(review=review, **asked)
     items = item_terms(terms, ids, review=review, whole=whole)
+    if spreads is not None:
+        items = [replace(item, spread=float(s)) for item, s in zip(items, spreads, strict=True)]
     paths = np.asarray(paths)
     check_plan(items, terms, ids, horizon=paths.shape[2], samples=paths.shape[1])
     inventory = read_inventory(terms.on_hand, terms.on_order, ids)
@@ -173,6 +177,8 @@ def _columns(
         "stock_out_probability": [float((o.demand > have).mean()) for _, o, _, have in rows],
         "stock_out_after_order": [float((o.demand > have + k).mean()) for _, o, k, have in rows],
     }
+    if any(item.spread != 1 for item in items):
+        columns["spread"] = [item.spread for item in items]
     if any(o.spoils is not None for o in orders):
         columns["waste_probability"] = [
             None if o.spoils is None else waste_probability(o.spoils, have, k) for _, o, k, have in rows

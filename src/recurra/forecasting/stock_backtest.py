@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,8 @@ from recurra.forecasting.forecaster import Forecaster
 from recurra.forecasting.history import MEMORIES
 from recurra.forecasting.policies import fill_rate_levels
 from recurra.forecasting.replay import Played, Supply, empirical_levels, moving_average_levels, play
-from recurra.forecasting.rules import demand_until, highest_share
+from recurra.forecasting.rules import highest_share, item_demand
+from recurra.forecasting.spreads import own_spreads
 from recurra.forecasting.stock import check_plan, default_review
 from recurra.forecasting.terms import ItemTerms, StockTerms, item_terms
 
@@ -103,18 +104,27 @@ def replayed_items(terms: StockTerms, panel: Panel, *, horizon: int, periods: in
 
 
 def replay_stock(
-    model: Forecaster, panel: Panel, start: int, terms: StockTerms, *, lost: bool = False
+    model: Forecaster,
+    panel: Panel,
+    start: int,
+    terms: StockTerms,
+    *,
+    calibrate: bool = False,
+    lost: bool = False,
 ) -> Replay:
     """Play the demand of `panel` from period `start` on against plans of `model`, trained on what came before.
 
-    Items that had not begun by then are left out. Uncertain lead times are drawn for each order, by the model's seed,
-    the same for every method. The usual rules know no fill rate: they are asked for the same number as a chance of
-    the cycle; where costs are the target, for the chance that these imply. Raises UsageError where the terms do
-    not fit.
+    Items that had not begun by then are left out. With `calibrate` the model's demand is as wide as each item's past
+    before `start` says (`spreads`). Uncertain lead times are drawn for each order, by the model's seed, the same for
+    every method. The usual rules know no fill rate: they are asked for the same number as a chance of the cycle; where
+    costs are the target, for the chance that these imply. Raises UsageError where the terms do not fit.
     """
     periods = len(panel.dates) - start
     panel = panel.select([name for name, first in zip(panel.ids, panel.first, strict=True) if first < start])
     items = replayed_items(terms, panel, horizon=model.horizon, periods=periods)
+    if calibrate:
+        spreads = own_spreads(model.forecast, panel.until(start), items)
+        items = [replace(item, spread=float(s)) for item, s in zip(items, spreads, strict=True)]
     supply = _supply(items, panel.ids, periods, model.seed)
     shares = _shares(items, terms)
     leads, window = [item.lead_time for item in items], int(MEMORIES[panel.frequency.name][-1])
@@ -176,7 +186,7 @@ def _levels(
     """The model's order-up-to levels from sample paths (N, S, H), (N, K)."""
     levels = np.empty(shares.shape)
     for n, item in enumerate(items):
-        before, until = (demand_until(drawn[n], item.lead_time, more) for more in (0, item.review))
+        before, until = (item_demand(drawn[n], item, more, whole=whole) for more in (0, item.review))
         if terms.target == "fill":
             levels[n] = fill_rate_levels(before, until, shares[n], whole=whole)
         else:

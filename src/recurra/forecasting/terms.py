@@ -110,6 +110,7 @@ class ItemTerms:
     shortage_cost: float
     ordering_cost: float
     shelf_life: int | None
+    spread: float = 1.0  # how much wider its demand is taken than it was forecast: `spreads`
 
     @property
     def longest(self) -> int:
