@@ -310,6 +310,8 @@ def test_what_is_read_beside_is_no_item_and_no_date() -> None:
     for reading in ({"past": ["qty"]}, {"static": ["item"]}, {"stock_out": "date"}):
         with pytest.raises(UsageError, match="one column cannot be the"):
             panel_of(rows, **reading)
+    with pytest.raises(UsageError, match="cannot be week of --past and Week of --future"):
+        panel_of(rows, past=["week"], future=["Week"])
 
 
 def test_too_many_numbers_are_refused_before_memory_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

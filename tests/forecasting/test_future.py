@@ -189,6 +189,13 @@ def test_a_column_that_the_sales_have_not() -> None:
     })  # fmt: skip
     with pytest.raises(InputError, match="no such column for --future promo"):
         read_all(sales, PRICED, future=prices.drop("promo"))
+    items = pl.DataFrame({"item": ["a"], "kind": ["x"], "price": [1.0], "promo": ["half"]})
+    with pytest.raises(InputError, match="no such column for --future price"):  # of items, not of periods
+        read_all(sales, Reading(static=["kind"], future=["price", "promo"]), items=items)
+    both = read_all(sales, Reading(static=["kind"], future=["price", "promo"]), future=prices, items=items)
+    assert both.covariates.attributes == {"kind": ("x", None)}
+    assert both.covariates.future.keys() == joined.covariates.future.keys()
+    assert read_all(joined, PRICED) is joined
 
 
 def test_items_that_were_never_sold_take_their_prices(panel: Panel) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,22 +47,36 @@ class Beside:
 
 
 def find_beside(
-    names: Sequence[str], reading: Reading, *, file: object = None, elsewhere: Sequence[str] = ()
+    names: Sequence[str],
+    reading: Reading,
+    *,
+    file: object = None,
+    elsewhere: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Beside]:
-    """Say which of a table's columns `names` are those that `reading` asks for; some may be `elsewhere` alone.
+    """Say which of a table's columns `names` are those that `reading` asks for.
 
-    Raises InputError for a column that is not there.
+    `elsewhere` has by role (static, future) the columns of another table: what stands there alone is left out.
+
+    Raises
+    ------
+    InputError: a column that is not there.
+    UsageError: two names that are one column's.
     """
     asked = {"static": reading.static, "past": reading.past, "future": reading.future}
     asked[STOCK_OUT] = () if reading.stock_out is None else (reading.stock_out,)
-    found = []
+    found: list[Beside] = []
     for role, columns in asked.items():
+        other = (elsewhere or {}).get(role, ())
         for name in columns:
             text = role != STOCK_OUT and name.endswith(TEXT) and name not in names
             plain = name.removesuffix(TEXT) if text else name
-            if like(names, plain) is None and like(elsewhere, plain) is not None:
+            if like(names, plain) is None and like(other, plain) is not None:
                 continue
             column = named_column(names, plain, f"{_WORDS[role]} {name}", file=file)
+            for each in found:
+                if each.column == column and role != STOCK_OUT:
+                    what = f"one column cannot be {each.name} of {_WORDS[each.role]} and {name} of {_WORDS[role]}"
+                    raise UsageError(what, file=file, column=column)
             found.append(Beside(role, plain, column, text))
     return found
 

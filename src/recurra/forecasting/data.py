@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -148,10 +148,10 @@ def frame_like(original: Any, result: pl.DataFrame) -> Any:
     return type(original)(columns)
 
 
-def read_panel(table: Any, reading: Reading, elsewhere: Sequence[str] = ()) -> Panel:
+def read_panel(table: Any, reading: Reading, elsewhere: Mapping[str, Sequence[str]] | None = None) -> Panel:
     """Make a panel of a frame, a file's path or a Source, as `Panel.from_frame` and `from_file` do.
 
-    `elsewhere` names columns of `reading` that the table may lack, because another has them.
+    `elsewhere` has by role (static, future) the columns of other tables, which this one may lack.
     """
     if not isinstance(table, str | os.PathLike | Source):
         return _panel(table, Place(), reading, elsewhere)
@@ -168,7 +168,9 @@ def read_panel(table: Any, reading: Reading, elsewhere: Sequence[str] = ()) -> P
     return replace(panel, notes=(*notes, *panel.notes))
 
 
-def _panel(frame: Any, place: Place, reading: Reading, elsewhere: Sequence[str] = ()) -> Panel:
+def _panel(
+    frame: Any, place: Place, reading: Reading, elsewhere: Mapping[str, Sequence[str]] | None = None
+) -> Panel:
     named = frequency_named(reading.frequency) if reading.frequency else None
     lines, found, notes = sales_lines(frame, reading, place, elsewhere)
     known = lines.filter(pl.col("y").is_not_null())
@@ -197,7 +199,7 @@ def _panel(frame: Any, place: Place, reading: Reading, elsewhere: Sequence[str] 
 
 
 def _panel_in_batches(
-    scan: pl.LazyFrame, place: Place, reading: Reading, elsewhere: Sequence[str] = ()
+    scan: pl.LazyFrame, place: Place, reading: Reading, elsewhere: Mapping[str, Sequence[str]] | None = None
 ) -> Panel:
     """Make the panel of a table that may not fit in memory; where invoices are cancelled, lines are kept.
 

@@ -45,7 +45,9 @@ def with_items(panel: Panel, table: Any, reading: Reading) -> Panel:
         raise UsageError("a table of items is read for its columns, and none is named", hint=hint)
     opened = SecondTable.of(table)
     place, had = opened.place, {**panel.covariates.attributes, **panel.covariates.measures}
-    beside = find_beside(opened.names, Reading(static=reading.static), file=place.file, elsewhere=tuple(had))
+    beside = find_beside(
+        opened.names, Reading(static=reading.static), file=place.file, elsewhere={"static": tuple(had)}
+    )
     beside = [replace(each, text=each.text or each.name in panel.covariates.attributes) for each in beside]
     item = opened.key("unique_id", reading, beside)
     if item is None:

@@ -28,7 +28,8 @@ def read_all(sales: Any, reading: Reading, *, future: Any = None, items: Any = N
     if isinstance(sales, Panel):
         panel = sales
     else:
-        elsewhere = [name for table in (ahead, lasting) if table is not None for name in table.names]
+        tables = {"future": ahead, "static": lasting}
+        elsewhere = {role: table.names for role, table in tables.items() if table is not None}
         panel = read_panel(sales, reading, elsewhere)
     if lasting is not None:
         panel = with_items(panel, lasting, reading)

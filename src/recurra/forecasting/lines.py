@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,7 @@ _DAYS = tuple(datetime.date(*day).toordinal() - 719_163 for day in ((EARLIEST, 1
 
 
 def sales_lines(
-    frame: Any, reading: Reading, place: Place, elsewhere: Sequence[str] = ()
+    frame: Any, reading: Reading, place: Place, elsewhere: Mapping[str, Sequence[str]] | None = None
 ) -> tuple[pl.DataFrame, Columns, list[str]]:
     """Return the lines of `frame`, the columns they were read from, and what was decided, in sentences.
 
@@ -34,8 +34,8 @@ def sales_lines(
     and invoice and customer (String) where the table has them. Rows without any value are left out.
 
     The columns beside them are called static:NAME, past:NAME, future:NAME (Float64, Boolean or String, null where a
-    cell is empty) and stock_out (Boolean). `elsewhere` names those that the table may lack. A line behind the item's
-    last quantity has none (null) where columns are known ahead: it is of the future.
+    cell is empty) and stock_out (Boolean). `elsewhere` has by role those that the table may lack. A line behind the
+    item's last quantity has none (null) where columns are known ahead: it is of the future.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def sales_lines(
 
 
 def find_all(
-    names: Sequence[str], reading: Reading, place: Place, elsewhere: Sequence[str] = ()
+    names: Sequence[str], reading: Reading, place: Place, elsewhere: Mapping[str, Sequence[str]] | None = None
 ) -> tuple[Columns, list[Beside]]:
     """Say which of the columns `names` are what, those beside item, date and quantity too; raises InputError."""
     beside = find_beside(names, reading, file=place.file, elsewhere=elsewhere)
