@@ -15,9 +15,12 @@ from recurra.forecasting.baselines import same_season_quantiles
 from recurra.forecasting.calendar import FREQUENCIES
 from recurra.forecasting.data import Panel
 from recurra.forecasting.error_costs import ErrorCost
+from recurra.forecasting.replay import Played
 from recurra.forecasting.report import ReportContent, render_report, write_report
 from recurra.forecasting.report_backtest import headline
 from recurra.forecasting.stock import plan_stock
+from recurra.forecasting.stock_backtest import Replay
+from recurra.forecasting.terms import StockTerms, item_terms
 from recurra.reporting import plots
 from recurra.reporting.page import Html
 
@@ -232,6 +235,48 @@ def test_what_errors_cost_and_what_no_score_counts_is_said() -> None:
     plain = Words(render_report(replace(report, backtest=backtest(report)))).text
     assert "would have cost" not in plain
     assert "in no score" not in plain
+
+
+def replayed(**asked: Any) -> Replay:
+    ids = ("a", "b")
+    terms = StockTerms(**({"lead_time": 2, "review": 3} | asked))
+    items = item_terms(terms, ids, review=3, whole=True)
+    rates, stocks = np.array([0.93, 0.9, 0.99]), np.array([150.0, 100.0, 460.0])
+    methods = [
+        Played(name, rates, np.full(3, 0.8), stocks * factor, np.full(3, 4.0), stocks * 2)
+        for name, factor in (("recurra", 1), ("average", 2))
+    ]
+    return Replay(methods, terms, items, periods=56, lost=False, unknown=7)
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (
+            {},
+            "filled up every 3 days, 2 days to arrive, for a service level of 95%. What was not there was",
+        ),
+        (
+            {"target": "fill", "lead_time": {1: 0.5, 2: 0.5}},
+            "1.5 days on average to arrive, drawn for each order, for 95% of",
+        ),
+        ({"target": "costs", "holding_cost": 1, "shortage_cost": 9}, "to arrive, at least cost."),
+        (
+            {"on_hand": pd.DataFrame({"unique_id": ["a"], "review": [1], "lead_time": [1]})},
+            "filled up at its own review, their own lead time to arrive",
+        ),
+    ],
+)
+def test_the_replay_says_what_was_played(asked: dict[str, Any], words: str) -> None:
+    report = content(items=2)
+    shown = replace(backtest(report), replay=replayed(**asked))
+    text = Words(render_report(replace(report, backtest=shown))).text
+    assert words in text
+    assert "In 7 periods of items nobody knows the demand; what was sold was played." in text
+    costs = "holding_cost" in asked
+    assert ("Stock on average Cost Stock at 95%" in text) is costs
+    assert f"recurra 93% 80% 150 {'300 ' if costs else ''}300 420" in text
 
 
 def test_shapes_that_do_not_fit_are_refused_before_anything_is_drawn() -> None:
