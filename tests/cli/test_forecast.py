@@ -46,6 +46,21 @@ def test_files_hold_the_forecast(run: Any, shop: Path) -> None:
     assert (plan["order_quantity"] == plan["order_up_to"]).all()
 
 
+def test_paths_are_written(run: Any, shop: Path) -> None:
+    answer = run("forecast", "sales.csv", *QUICK, "--no-backtest", "--out", "out", "--paths", "20")
+    assert answer.code == 0
+    paths = pl.read_parquet("out/paths.parquet")
+    assert paths.columns == ["unique_id", "path", "ds", "y"]
+    assert paths.group_by("unique_id").len()["len"].to_list() == [20 * 5] * 2
+    assert "Wrote out/paths.parquet" in answer.err
+
+
+def test_paths_need_a_folder(run: Any, shop: Path) -> None:
+    answer = run("forecast", "sales.csv", *QUICK, "--paths", "20")
+    assert answer.code == 2
+    assert "--out" in answer.err
+
+
 def test_without_out_nothing_is_written(run: Any, shop: Path) -> None:
     assert run("forecast", "sales.csv", *QUICK, "--no-backtest").code == 0
     assert [path.name for path in shop.iterdir()] == ["sales.csv"]

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from recurra.errors import UsageError
+from recurra.forecasting import forecast as forecast_module
 from recurra.forecasting.calendar import FREQUENCIES
 from recurra.forecasting.distribution import Copula, Quantiles
 from recurra.forecasting.forecast import LEVELS, QUANTILES, Forecast
@@ -73,6 +74,18 @@ def test_the_paths_table_is_the_drawn_array() -> None:
     row = table.filter(unique_id="s2", path=4)
     assert row["ds"].to_list() == forecast().dates.tolist()
     np.testing.assert_array_equal(row["y"], drawn[2, 4])
+
+
+def test_tables_made_in_parts_are_those_made_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = forecast(9, shared=0.3)
+    table, paths = whole.table(), whole.paths_table(6)
+    monkeypatch.setattr(forecast_module, "PART", 2 * 6 * 4)
+    parts = list(whole.paths_tables(6))
+    assert [part["unique_id"].n_unique() for part in parts] == [2, 2, 2, 2, 1]
+    assert pl.concat(parts).equals(paths)
+    assert whole.table().equals(table)
+    with pytest.raises(UsageError, match="paths must be a whole number"):
+        whole.paths_tables(0)
 
 
 def test_a_plan_sums_along_paths() -> None:

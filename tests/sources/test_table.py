@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import zipfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from recurra.errors import InputError, RecurraError, UsageError
 from recurra.sources import Source
-from recurra.sources.table import header_rows, read_source, read_table, write_table
+from recurra.sources.table import header_rows, read_source, read_table, write_frames, write_table
 
 ROWS = [("a;b", "1,5", "2011-01-02"), ("c", '5" pipe', "2011-01-03"), ("d\ne", "x\ty", "2011|01")]
 FRAME = pl.DataFrame(ROWS, schema=["item", "qty", "date"], orient="row")
@@ -214,6 +215,27 @@ def test_tables_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         write_table(FRAME, tmp_path / "no" / "s.csv")
     assert [entry.name for entry in tmp_path.iterdir()] == ["s.csv"]
+
+
+def test_frames_are_written_one_after_another(tmp_path: Path) -> None:
+    parts = [FRAME, FRAME.head(0), FRAME.tail(1)]
+    write_frames(iter(parts), tmp_path / "s.parquet")
+    assert read_table(tmp_path / "s.parquet").equals(pl.concat(parts))
+
+
+def test_frames_that_break_off_leave_the_old_file(tmp_path: Path) -> None:
+    write_table(FRAME, tmp_path / "s.parquet")
+
+    def breaking() -> Iterator[pl.DataFrame]:
+        yield FRAME.tail(1)
+        raise InputError("no more")
+
+    with pytest.raises(InputError, match="no more"):
+        write_frames(breaking(), tmp_path / "s.parquet")
+    with pytest.raises(InputError, match=r"\.parquet"):
+        write_frames(iter([FRAME]), tmp_path / "s.csv")
+    assert read_table(tmp_path / "s.parquet").equals(FRAME)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["s.parquet"]
 
 
 def _mostly_table(draw_bytes: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:

@@ -45,6 +45,14 @@ def forecast(
             show_default="none, only print",
         ),
     ] = None,
+    paths: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Write so many joint paths of each item, too: what may come, into paths.parquet.",
+            show_default="none",
+        ),
+    ] = None,
     model: Annotated[
         Path | None,
         typer.Option(help="A model folder to use instead of training.", show_default="none, train"),
@@ -106,6 +114,8 @@ def forecast(
         from recurra.forecasting.delivery import check_production, check_terms, deliver, prepare_folder
         from recurra.forecasting.future import check_ahead
 
+        if paths is not None and out is None:
+            raise UsageError("--paths are written to a file", hint="Name the folder with --out.")
         source = _source(context)
         plan, making = stock.asked(context), stock.asked_production(context)
         forecaster = _untrained(context) if model is None else _trained(context, model)
@@ -136,6 +146,7 @@ def forecast(
             max_seconds=max_seconds,
             command=_command(source),
             say=console.note,
+            paths=paths,
         )
         items = "1 item" if len(panel.ids) == 1 else f"{len(panel.ids):,} items"
         order = ["order now"] if delivery.plan else []

@@ -25,7 +25,7 @@ from recurra.forecasting.stock import StockPlan, check_plan, default_review
 from recurra.forecasting.stock_files import read_capacity, read_stock
 from recurra.forecasting.terms import StockTerms, item_terms
 from recurra.sources import files as folders
-from recurra.sources.table import write_table
+from recurra.sources.table import write_frames, write_table
 
 if TYPE_CHECKING:
     from recurra.forecasting.report import ReportContent
@@ -157,11 +157,13 @@ def deliver(
     max_seconds: float | None,
     command: str,
     say: Callable[[str], object],
+    paths: int | None = None,
 ) -> Delivery:
     """Forecast `panel`, plan, backtest where `check` and the history is long enough, and write files into `out`.
 
     `trained`: the forecaster was fitted on this very panel. `out` exists (`prepare_folder`), and every file in it
-    is written whole or not at all. `say` is told what was decided. Ctrl-C ends a backtest, which is left out.
+    is written whole or not at all. `say` is told what was decided. Ctrl-C ends a backtest, which is left out. So many
+    joint `paths` of every item are written, too, a part of the items after another.
     """
     forecast = forecaster.forecast(None if trained else panel)
     if not trained:
@@ -209,6 +211,9 @@ def deliver(
             notes=() if plan is None else plan.notes,
         )
         files = _write(out, table, content)
+        if paths is not None:
+            files.append(out / "paths.parquet")
+            write_frames(forecast.paths_tables(paths), files[-1])
     facts = plain_facts(forecaster)
     return Delivery(panel, forecast, table, plan, made, result, tuple(files), facts, interrupted)
 

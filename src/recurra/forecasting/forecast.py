@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +30,7 @@ __all__ = ["LEVELS", "QUANTILES", "Forecast"]
 # The probabilities that the network learns; any others are read off between and beyond them.
 LEVELS = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 QUANTILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+PART = 4_000_000  # numbers that tables are made of at once: a bound on memory
 
 
 @dataclass(frozen=True)
@@ -79,16 +80,35 @@ class Forecast:
 
     def table(self, levels: Sequence[float] = QUANTILES) -> pl.DataFrame:
         """The columns unique_id, ds, mean and one for each level, such as q0.1; a row for each series and period."""
+        _checked(levels)
+        return pl.concat([part._table(levels) for part in self._parts(len(self.dates) * len(levels))])
+
+    def paths_table(self, paths: int, seed: int | None = None) -> pl.DataFrame:
+        """Joint paths as the columns unique_id, path (0 … paths - 1), ds and y."""
+        return pl.concat(self.paths_tables(paths, seed))
+
+    def paths_tables(self, paths: int, seed: int | None = None) -> Iterator[pl.DataFrame]:
+        """`paths_table` in parts of some series each, for more paths than memory holds."""
+        if isinstance(paths, bool) or not isinstance(paths, int) or paths < 1:
+            raise UsageError("paths must be a whole number, 1 or more", value=paths)
+        return (part._paths_table(paths, seed) for part in self._parts(len(self.dates) * paths))
+
+    def _parts(self, numbers: int) -> Iterator[Forecast]:
+        """The forecast in parts of so many series that `numbers` of each are no more than PART together."""
+        size = max(1, PART // numbers)
+        for start in range(0, max(1, len(self.ids)), size):
+            part = slice(start, start + size)
+            quantiles = replace(self.quantiles, values=self.quantiles.values[part])
+            yield replace(self, ids=self.ids[part], quantiles=quantiles)
+
+    def _table(self, levels: Sequence[float]) -> pl.DataFrame:
         values = self.at(levels)
         columns = {"mean": self.quantiles.mean().ravel()}
         columns |= {f"q{level:g}": values[..., i].ravel() for i, level in enumerate(levels)}
         rows = [self._names(len(self.dates)), date_column(np.tile(self.dates, len(self.ids)))]
         return pl.DataFrame([*rows, *(pl.Series(name, column) for name, column in columns.items())])
 
-    def paths_table(self, paths: int, seed: int | None = None) -> pl.DataFrame:
-        """Joint paths as the columns unique_id, path (0 … paths - 1), ds and y."""
-        if isinstance(paths, bool) or not isinstance(paths, int) or paths < 1:
-            raise UsageError("paths must be a whole number, 1 or more", value=paths)
+    def _paths_table(self, paths: int, seed: int | None) -> pl.DataFrame:
         drawn, periods = self.draw(paths, seed), len(self.dates)
         number = np.tile(np.repeat(np.arange(paths, dtype=np.int32), periods), len(self.ids))
         dates = date_column(np.tile(self.dates, paths * len(self.ids)))

@@ -23,6 +23,7 @@ from recurra.sources.source import Source
 
 try:
     import polars as pl
+    from polars.io.plugins import register_io_source
 
     from recurra.sources.database import read_query
     from recurra.sources.text import (
@@ -34,7 +35,16 @@ try:
 except ImportError as error:
     raise MissingExtraError.of("polars", "tables") from error
 
-__all__ = ["Scan", "Table", "header_rows", "read_source", "read_table", "scan_source", "write_table"]
+__all__ = [
+    "Scan",
+    "Table",
+    "header_rows",
+    "read_source",
+    "read_table",
+    "scan_source",
+    "write_frames",
+    "write_table",
+]
 
 _JSON_LINES = (".jsonl", ".ndjson")
 _TEXT = (".csv", ".tsv", ".txt")
@@ -199,6 +209,31 @@ def write_table(frame: pl.DataFrame, path: str | os.PathLike[str]) -> None:
             frame.write_csv(temporary)
         else:
             frame.write_parquet(temporary)
+
+
+def write_frames(frames: Iterator[pl.DataFrame], path: str | os.PathLike[str]) -> None:
+    """Write frames of the same columns, one or more, as one `.parquet` file as they come: whole or not at all.
+
+    Raises InputError as `write_table` does.
+    """
+    if Path(path).suffix.lower() != ".parquet":
+        raise InputError("tables in parts are written as .parquet", file=path, value=Path(path).suffix)
+    first = next(frames)
+    failed: list[BaseException] = []
+
+    def source(*asked: object) -> Iterator[pl.DataFrame]:
+        try:
+            yield first
+            yield from frames
+        except BaseException as error:
+            failed.append(error)
+            raise
+
+    with atomic_write(path) as temporary:
+        try:
+            register_io_source(source, schema=first.schema).sink_parquet(temporary)
+        except pl.exceptions.ComputeError as error:  # which has what went wrong as text alone
+            raise (failed or [error])[0] from None
 
 
 def _read_typed(file: Path, source: Path | io.BytesIO, read: Callable[..., pl.DataFrame]) -> pl.DataFrame:
