@@ -200,9 +200,7 @@ def _replay(replay: Replay, panel: Panel) -> Html:
     if not leads:
         wait = f"{periods(panel.frequency, lead.longest)} to arrive"
     if not leads and len(lead.periods) > 1:
-        wait = (
-            f"{number(lead.mean)} {period_name(panel.frequency)}s on average to arrive, drawn for each order"
-        )
+        wait = f"{lead.mean:.4g} {period_name(panel.frequency)}s on average to arrive, drawn for each order"
     goal = {
         "cycle": "for a service level of {}",
         "fill": "for {} of the demand from the shelf",
