@@ -224,6 +224,12 @@ def test_lines_without_a_quantity() -> None:
             panel_of(rows, **reading)
         assert (caught.value.row, caught.value.column) == (row, "qty")
         assert "Write 0" in str(caught.value)
+    with pytest.raises(
+        InputError, match="the quantity is empty"
+    ):  # not behind the last quantity, but beside it
+        panel_of(
+            [*rows, {"date": 2, "qty": None, "price": 1.0, "out": False}], future=["price"], stock_out="out"
+        )
     with pytest.raises(InputError, match="no line has a quantity"):
         panel_of([each | {"qty": None} for each in rows], future=["price"])
 
