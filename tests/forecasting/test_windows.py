@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_shop import HORIZON, history_from, network_for, panel_of, shop
 
+from recurra.forecasting.covariates import AT_LEAST, MISSING
 from recurra.forecasting.forecast import LEVELS
 from recurra.forecasting.history import History, logarithm
 from recurra.forecasting.metrics import weighted_quantile_loss
 from recurra.forecasting.network import answer, remember
-from recurra.forecasting.windows import Batch, QuantileProblem, Windows, pinball
+from recurra.forecasting.windows import Batch, QuantileProblem, Windows, beyond, pinball
 from recurra.state import flatten
 
 
@@ -238,3 +239,30 @@ def test_the_evaluation_is_the_weighted_quantile_loss() -> None:
     changed.values[:, -HORIZON:] = np.nan
     assert torch.equal(remember(network, changed, rows, [last])[:, 0], context)
     assert QuantileProblem(history, HORIZON, torch.tensor(LEVELS), rows[:0]).evaluate(network) is None
+
+
+def test_a_lower_bound_parts_its_value_over_what_it_may_be() -> None:
+    """Portnoy's weights: the gradient of quantile τ is w - τ above the bound and -τ below it."""
+    levels = torch.tensor([0.1, 0.5, 0.9])
+    quantiles = torch.tensor([[1.0, 3.0, 5.0], [1.0, 3.0, 5.0], [1.0, 3.0, 5.0]], requires_grad=True)
+    bound = torch.tensor([2.0, 0.5, 9.0])  # F = 0.3; nothing below; all but 0.1 below
+    losses = beyond(bound, quantiles, levels)
+    assert (losses >= 0).all()
+    losses.sum().backward()
+    shares = (levels - 0.3).clamp(min=0) / 0.7
+    expected = torch.stack([torch.where(levels > 0.3, shares - levels, -levels), torch.zeros(3), -levels])
+    torch.testing.assert_close(quantiles.grad, expected)
+
+
+def test_a_batch_says_which_targets_are_lower_bounds_and_which_are_missing() -> None:
+    panel = shop()
+    status = np.random.default_rng(0).choice([0, 1, 2], panel.values.shape).astype(np.uint8)
+    history = history_from(replace(panel, status=status))
+    source = windows(history)
+    for _ in range(5):
+        batch = source.next()
+        starts = source.position - 8
+        for b, k, h in np.argwhere(batch.known.numpy()):
+            said = status[source.row[b], starts[b] + int(batch.origins[k]) + 1 + h]
+            assert said != MISSING
+            assert bool(batch.at_least[b, k, h]) == (said == AT_LEAST)

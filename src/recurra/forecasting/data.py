@@ -148,38 +148,48 @@ def frame_like(original: Any, result: pl.DataFrame) -> Any:
     return type(original)(columns)
 
 
-def read_panel(table: Any, reading: Reading, elsewhere: Mapping[str, Sequence[str]] | None = None) -> Panel:
+def read_panel(
+    table: Any,
+    reading: Reading,
+    elsewhere: Mapping[str, Sequence[str]] | None = None,
+    rhythm: Frequency | None = None,
+) -> Panel:
     """Make a panel of a frame, a file's path or a Source, as `Panel.from_frame` and `from_file` do.
 
-    `elsewhere` has by role (static, future) the columns of other tables, which this one may lack.
+    `elsewhere` has by role (static, future) the columns of other tables, which this one may lack. With a `rhythm`,
+    that of a panel that this one goes on from, one period is enough.
     """
     if not isinstance(table, str | os.PathLike | Source):
-        return _panel(table, Place(), reading, elsewhere)
+        return _panel(table, Place(), reading, elsewhere, rhythm)
     notes: list[str] = []
     source = table if isinstance(table, Source) else Source(table)
     if source.is_database and reading.decimal is None:
         reading = replace(reading, decimal=".")  # exact decimals come as text
     with scan_source(source, say=notes.append) as scan:
         if scan is not None:
-            panel = _panel_in_batches(scan.frame, Place(source, scan.header_rows), reading, elsewhere)
+            panel = _panel_in_batches(scan.frame, Place(source, scan.header_rows), reading, elsewhere, rhythm)
         else:
             read = read_source(source, say=notes.append)
-            panel = _panel(read.frame, Place(source, read.header_rows), reading, elsewhere)
+            panel = _panel(read.frame, Place(source, read.header_rows), reading, elsewhere, rhythm)
     return replace(panel, notes=(*notes, *panel.notes))
 
 
 def _panel(
-    frame: Any, place: Place, reading: Reading, elsewhere: Mapping[str, Sequence[str]] | None = None
+    frame: Any,
+    place: Place,
+    reading: Reading,
+    elsewhere: Mapping[str, Sequence[str]] | None = None,
+    given: Frequency | None = None,
 ) -> Panel:
-    named = frequency_named(reading.frequency) if reading.frequency else None
     lines, found, notes = sales_lines(frame, reading, place, elsewhere)
     known = lines.filter(pl.col("y").is_not_null())
-    rhythm, said = _rhythm(known, named, found.ds, place)
+    rhythm, said = (given, list[str]()) if given else _rhythm(known, reading, found.ds, place)
     notes += said
     lines = lines.with_columns(period=pl.Series(rhythm.index(lines["ds"].to_numpy())))
     known, later = lines.filter(pl.col("y").is_not_null()), lines.filter(pl.col("y").is_null())
     columns = 1 + count_columns(lines)
-    start, end = _span(known, lines, lines["unique_id"].n_unique() * columns, rhythm, found.ds, place)
+    series = lines["unique_id"].n_unique()
+    start, end = _span(known, lines, series * columns, rhythm, found.ds, place, least=1 if given else 2)
     if reading.cancellations == "pair" and has_cancellations(known):
         known, said = net_cancellations(known)
         notes += said
@@ -199,26 +209,30 @@ def _panel(
 
 
 def _panel_in_batches(
-    scan: pl.LazyFrame, place: Place, reading: Reading, elsewhere: Mapping[str, Sequence[str]] | None = None
+    scan: pl.LazyFrame,
+    place: Place,
+    reading: Reading,
+    elsewhere: Mapping[str, Sequence[str]] | None = None,
+    given: Frequency | None = None,
 ) -> Panel:
     """Make the panel of a table that may not fit in memory; where invoices are cancelled, lines are kept.
 
     They are kept as well where columns are read beside item, date and quantity.
     """
-    named = frequency_named(reading.frequency) if reading.frequency else None
     if reading.beside:
         found, beside = find_all(scan.collect_schema().names(), reading, place, elsewhere)
         kept = {*vars(found).values(), *(each.column for each in beside)} - {None}
-        return _panel(scan.select(sorted(kept)).collect(engine="streaming"), place, reading, elsewhere)
+        return _panel(scan.select(sorted(kept)).collect(engine="streaming"), place, reading, elsewhere, given)
     contents = look_through(scan, reading, place)
     if contents.credits and reading.cancellations == "pair":
         kept = {name for name in vars(contents.columns).values() if name is not None}
-        return _panel(scan.select(kept).collect(engine="streaming"), place, reading)
+        return _panel(scan.select(kept).collect(engine="streaming"), place, reading, given=given)
     dates = contents.dates.select("row", ds="moment")
     column = contents.columns.ds
-    rhythm, said = _rhythm(dates, named, column, place)
+    rhythm, said = (given, list[str]()) if given else _rhythm(dates, reading, column, place)
     dates = dates.with_columns(period=pl.Series(rhythm.index(dates["ds"].to_numpy())))
-    start, _ = _span(dates, dates, contents.items["item"].n_unique(), rhythm, column, place)
+    series = contents.items["item"].n_unique()
+    start, _ = _span(dates, dates, series, rhythm, column, place, least=1 if given else 2)
     ids, summed = sum_batches(scan, contents, place, dates["period"].to_numpy() - start)
     numbers = contents.quantities["number"]
     whole = bool((numbers == numbers.round()).all())
@@ -303,10 +317,9 @@ def _with_doubts(panel: Panel) -> Panel:
     return replace(panel, notes=(*panel.notes, *said))
 
 
-def _rhythm(
-    lines: pl.DataFrame, named: Frequency | None, column: str, place: Place
-) -> tuple[Frequency, list[str]]:
+def _rhythm(lines: pl.DataFrame, reading: Reading, column: str, place: Place) -> tuple[Frequency, list[str]]:
     """Return the frequency, given or inferred, and the reason; say if the last period may be incomplete."""
+    named = frequency_named(reading.frequency) if reading.frequency else None
     dates = lines["ds"].unique().to_numpy().astype("datetime64[s]")
     if named is None:
         try:
@@ -332,15 +345,22 @@ def _rhythm(
 
 
 def _span(
-    known: pl.DataFrame, lines: pl.DataFrame, columns: int, rhythm: Frequency, column: str, place: Place
+    known: pl.DataFrame,
+    lines: pl.DataFrame,
+    columns: int,
+    rhythm: Frequency,
+    column: str,
+    place: Place,
+    least: int,
 ) -> tuple[int, int]:
     """Return the first and the last period of the history, after checking that so large a panel fits in memory.
 
-    `known` are the lines of the history, `lines` those of the future too; a period has `columns` numbers.
+    `known` are the lines of the history, `lines` those of the future too; a period has `columns` numbers; at
+    `least` so many periods are needed.
     """
     periods = lines["period"].to_numpy()
     start, end = int(periods.min()), int(known["period"].max())  # type: ignore[arg-type]
-    if start == end:
+    if end - start + 1 < least:
         raise InputError(
             f"all dates fall into one {rhythm.name} period, at least two are needed",
             file=place.file,

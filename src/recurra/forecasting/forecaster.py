@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cached_property
 from importlib import metadata
 from numbers import Integral
@@ -26,6 +27,7 @@ from recurra.forecasting.calendar import Frequency, frequency_named
 from recurra.forecasting.data import Cancellations, Gaps, Negative, Panel, Reading, frame_like
 from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.forecast import LEVELS, QUANTILES, Forecast
+from recurra.forecasting.future import check_ahead
 from recurra.forecasting.history import STEPS_A_WINDOW, History, history_of
 from recurra.forecasting.inputs import Inputs
 from recurra.forecasting.joined import read_all
@@ -34,6 +36,7 @@ from recurra.forecasting.packed import Answering, PackedNetwork
 from recurra.forecasting.spreads import plan_spreads
 from recurra.forecasting.stock import StockPlan
 from recurra.forecasting.terms import StockTerms
+from recurra.forecasting.updating import moved_on
 from recurra.streaming.packed import Packed
 from recurra.training.outcome import Outcome
 from recurra.training.recipe import Recipe
@@ -44,6 +47,9 @@ if TYPE_CHECKING:
 __all__ = ["Forecaster"]
 
 HELD_OUT = 0.1  # share of series whose last horizon is held out, to find the best step
+# Of n held-out numbers the loss is taken to be known to this share over the root of n: within that the later step is
+# the better one, for its average is over more of the training.
+CHANCE = 0.5
 STEPS, ROUNDS = (400, 1600), 7  # unless told otherwise: seven times through the data, within these bounds
 LARGEST = {"horizon": 2000, "hidden_size": 8192, "layers": 32, "embedding_size": 4096, "batch_size": 65536}
 
@@ -138,24 +144,26 @@ class Forecaster(Estimator):
         self,
         frame: Any,
         *,
+        future: Any = None,
+        items: Any = None,
         max_seconds: float | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Train on sales: a frame (pandas, Polars, PyArrow), a file, a Source or a Panel; forgets any earlier fit.
 
         A frame has a row for each sale, or item and period, in any order; `unique_id`, `ds` and `y` or the names
-        that real files use. `max_seconds` ends training early; Ctrl-C does too, and keeps the best so far
-        (`outcome_.stopped` is "interrupted"). With `checkpoint`, a folder, a run that was killed goes on where it
-        was when the same call is made again, to the same model bit for bit. Where it had ended, the same call
-        gives the same model without training again; with other data or arguments it is refused.
+        that real files use. `future` and `items` are tables beside it, as `read` says. `max_seconds` ends training
+        early; Ctrl-C does too, and keeps the best so far (`outcome_.stopped` is "interrupted"). With `checkpoint`, a
+        folder, a run that was killed goes on where it was when the same call is made again, to the same model bit for
+        bit. Where it had ended, the same call gives the same model without training again; with other data or
+        arguments it is refused.
 
         Raises InputError for data that cannot be used, UsageError for arguments that do not fit.
         """
         self.check_arguments()
         from recurra.forecasting import fitting
 
-        panel = self.read(frame)
-        recipe = self._recipe(panel, max_seconds)
+        panel = self.read(frame, future=future, items=items)
         length = len(panel.dates)
         if length <= self.horizon:
             raise UsageError(
@@ -164,6 +172,7 @@ class Forecaster(Estimator):
             )
         self._forget(frame)
         until, validation = self._hold_out(panel)
+        recipe = self._recipe(panel, len(validation) * self.horizon, max_seconds)
         inputs, items = Inputs.of(panel), len(panel.ids)
         who = inputs.who(panel, np.arange(1, items + 1), items)
         history = history_of(panel, self.horizon, inputs, who, items, until=until)
@@ -197,17 +206,62 @@ class Forecaster(Estimator):
     def _reading(self) -> Reading:
         return Reading(**{field.name: getattr(self, field.name) for field in fields(Reading)})
 
-    def predict(self, frame: Any = None, *, quantiles: Sequence[float] = QUANTILES) -> Any:
-        """Forecast the periods after the history that `fit` saw, or after that of another `frame`.
+    def predict(
+        self,
+        frame: Any = None,
+        *,
+        future: Any = None,
+        items: Any = None,
+        quantiles: Sequence[float] = QUANTILES,
+    ) -> Any:
+        """Forecast the periods after the history that was read last, or after that of another `frame`.
+
+        `future` is a table of what is known ahead, `items` one of attributes: its items that were never sold are
+        forecast from these (`read`).
 
         Returns a frame with `unique_id`, `ds`, `mean` and a column for each of the `quantiles`, such as `q0.1`, in
         the library of the frame. Quantiles never cross; where no sales are negative, no forecast is.
 
         Raises NotFittedError before `fit`; InputError and UsageError as `fit` does.
         """
-        return frame_like(self._like(frame), self.forecast(frame).table(quantiles))
+        found = self.forecast(frame, future=future, items=items)
+        return frame_like(self._like(frame), found.table(quantiles))
 
-    def simulate(self, paths: int = 500, frame: Any = None, *, seed: int | None = None) -> Any:
+    def update(self, frame: Any, *, future: Any = None, items: Any = None) -> Self:
+        """Read new sales, and only these: what is remembered of every series moves on without another fit.
+
+        The rows of `frame` are those after the last period that was read; an item without one sold nothing, and new
+        items may come. Forecasts are then those of the whole history with this model, to rounding. A cancelled
+        invoice must stand in the same frame as its sale. `future` and `items` are as in `predict`.
+
+        Raises InputError for rows of periods that were read already, and as `predict` does.
+        """
+        self._check_fitted()
+        panel = read_all(frame, self._reading(), future=future, items=items, rhythm=self.rhythm_)
+        self._check_rhythm(panel)
+        numbers = {name: number for number, name in enumerate(self.items_, start=1)}
+        after = moved_on(
+            self.memory_,
+            panel,
+            self._runs,
+            self.inputs_,
+            numbers,
+            horizon=self.horizon,
+            gaps=self.gaps,
+        )
+        self.memory_, self.whole_ = after, self.whole_ and panel.whole
+        self.nonnegative_ = self.nonnegative_ and panel.nonnegative
+        return self
+
+    def simulate(
+        self,
+        paths: int = 500,
+        frame: Any = None,
+        *,
+        future: Any = None,
+        items: Any = None,
+        seed: int | None = None,
+    ) -> Any:
         """Draw joint sample paths over the horizon: what may come, with its ups and downs hanging together.
 
         Returns a frame with `unique_id`, `path` (0 … paths - 1), `ds` and `y`. A sum of `y` along a path is a draw
@@ -216,12 +270,15 @@ class Forecaster(Estimator):
 
         Raises as `predict` does.
         """
-        return frame_like(self._like(frame), self.forecast(frame).paths_table(paths, seed))
+        found = self.forecast(frame, future=future, items=items)
+        return frame_like(self._like(frame), found.paths_table(paths, seed))
 
     def plan_stock(
         self,
         frame: Any = None,
         *,
+        future: Any = None,
+        items: Any = None,
         lead_time: Any,
         review: int | None = None,
         service_level: float = 0.95,
@@ -248,7 +305,8 @@ class Forecaster(Estimator):
 
         Parameters
         ----------
-        frame: the history to plan from; None for the one that `fit` saw.
+        frame: the history to plan from; None for the one that was read last.
+        future, items: tables beside it, as in `predict`.
         lead_time: periods from an order to its arrival: a whole number, 0 or more; a mapping from periods to their
             chances; a list of lead times seen; or, with `lead_time_sd` above 0, their mean.
         review: periods between two orders, 1 or more; None for 7 with daily data, 24 with hourly, otherwise 1. With
@@ -294,13 +352,19 @@ class Forecaster(Estimator):
         if calibrate:
             if frame is None:
                 raise UsageError("calibrating a plan needs the sales", hint="Give them as frame.")
-            spreads = plan_spreads(self.forecast, self.read(frame), StockTerms(**asked), self.horizon)
-        return self.forecast(frame).plan(seed=seed, backend=self._backend(frame), spreads=spreads, **asked)
+            panel = self.read(frame, future=future, items=items)
+            spreads = plan_spreads(self.forecast, panel, StockTerms(**asked), self.horizon)
+        found = self.forecast(frame, future=future, items=items)
+        return found.plan(seed=seed, backend=self._backend(frame), spreads=spreads, **asked)
 
-    def forecast(self, frame: Any = None) -> Forecast:
-        """The forecast as arrays, from the history that `fit` saw or from another; raises as `predict` does."""
+    def forecast(self, frame: Any = None, *, future: Any = None, items: Any = None) -> Forecast:
+        """The forecast as arrays, from the history that was read last or from another; raises as `predict` does."""
         self._check_fitted()
-        memory, rhythm = (self.memory_, self.rhythm_) if frame is None else self._read_again(frame)
+        memory, rhythm = self.memory_, self.rhythm_
+        if frame is not None:
+            memory, rhythm = self._read_again(self.read(frame, future=future, items=items))
+        elif future is not None or items is not None:
+            memory = self._joined(future, items)
         dates = rhythm.dates(memory.end, self.horizon + 1)[1:]
         if self.inputs_.future and memory.known.shape[1] < self.horizon:
             raise InputError(
@@ -400,7 +464,8 @@ class Forecaster(Estimator):
             raise UsageError("columns must be a mapping from role to column name", value=self.columns)
         self._reading()
 
-    def _recipe(self, panel: Panel, max_seconds: float | None) -> Recipe:
+    def _recipe(self, panel: Panel, held_out: int, max_seconds: float | None) -> Recipe:
+        """How to train, with so many numbers held out."""
         periods = int((len(panel.dates) - panel.first).sum())
         rounds = periods / (self.batch_size * STEPS_A_WINDOW[panel.frequency.name])
         return Recipe(
@@ -409,6 +474,7 @@ class Forecaster(Estimator):
             average=0.995,
             evaluate_every=25,
             patience=self.patience,
+            tolerance=CHANCE / math.sqrt(held_out) if held_out else 0.0,
             max_seconds=max_seconds,
             seed=self.seed,
         )
@@ -431,14 +497,40 @@ class Forecaster(Estimator):
         name = f"{len(panel.ids):,} {panel.frequency.name} series to {panel.dates[-1]}"
         return f"{name}, {digest.hexdigest()}"
 
-    def _read_again(self, frame: Any) -> tuple[Memory, Frequency]:
-        panel = self.read(frame)
+    def _read_again(self, panel: Panel) -> tuple[Memory, Frequency]:
+        self._check_rhythm(panel)
+        check_ahead(panel, list(self.inputs_.future), self.horizon)
+        return memories.read(self._runs, panel, self._history(panel), self.horizon), panel.frequency
+
+    def _joined(self, future: Any, items: Any) -> Memory:
+        """What is remembered of the series, with what tables say of the periods ahead and of other items."""
+        memory = self.memory_
+        last = Panel(
+            ids=memory.ids,
+            frequency=self.rhythm_,
+            dates=self.rhythm_.dates(memory.end, 1),
+            values=np.zeros((len(memory.ids), 1), np.float32),
+            first=np.zeros(len(memory.ids), np.int64),
+            whole=True,
+        )
+        panel = read_all(last, self._reading(), future=future, items=items)
+        known = set(memory.ids)
+        new = [name for name in panel.ids if name not in known]
+        if future is not None or new:
+            check_ahead(panel, list(self.inputs_.future), self.horizon)
+            ahead = self.inputs_.along(panel.select(memory.ids), "future")[:, 1:]
+            memory = replace(memory, known=ahead)
+        if new:
+            theirs = panel.select(new)
+            memory = memory.beside(memories.read(self._runs, theirs, self._history(theirs), self.horizon))
+        return memory
+
+    def _check_rhythm(self, panel: Panel) -> None:
         if panel.frequency.name != self.rhythm_.name:
             raise InputError(
                 f"the data are {panel.frequency.name}, the model was trained on {self.rhythm_.name} data",
                 hint="Give data of that frequency, or train a new model.",
             )
-        return memories.read(self._runs, panel, self._history(panel), self.horizon), panel.frequency
 
     def _history(self, panel: Panel) -> History:
         """What the network reads of a panel; items that it was not trained on are number 0."""

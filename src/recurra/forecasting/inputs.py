@@ -59,6 +59,10 @@ class Who(NamedTuple):
         """Those at `index`."""
         return Who(self.codes[index], self.lasting[index])
 
+    def beside(self, other: Who) -> Who:
+        """These, then the others."""
+        return Who(*(np.concatenate([getattr(self, each), getattr(other, each)]) for each in self._fields))
+
 
 @dataclass(frozen=True)
 class Inputs:

@@ -33,6 +33,7 @@ class Memory:
     level: Floats  # (N,) the unit of the forecast
     usual: Floats  # (N, min(S, H)) what each phase ahead usually sold, as `History.ahead` has it
     known: Floats  # (N, A, J) numbers known ahead, scaled
+    last: Floats  # (N, …) past and future numbers of the last period, as they were read
     end: np.datetime64
     # None where the model is of a recurra that did not keep them.
     state: Mapping[str, Floats] | None  # the encoder's, (N, …) each
@@ -48,8 +49,29 @@ class Memory:
             level=self.level[index],
             usual=self.usual[index],
             known=self.known[index],
+            last=self.last[index],
             state=None if self.state is None else {name: each[index] for name, each in self.state.items()},
             running=None if self.running is None else self.running.select(index),
+        )
+
+    def beside(self, other: Self) -> Self:
+        """These series, then the others, which stand at the same period."""
+        state = running = None
+        if self.state is not None and other.state is not None:
+            state = {name: np.concatenate([each, other.state[name]]) for name, each in self.state.items()}
+        if self.running is not None and other.running is not None:
+            running = self.running.beside(other.running)
+        return replace(
+            self,
+            ids=(*self.ids, *other.ids),
+            who=self.who.beside(other.who),
+            context=np.concatenate([self.context, other.context]),
+            level=np.concatenate([self.level, other.level]),
+            usual=np.concatenate([self.usual, other.usual]),
+            known=np.concatenate([self.known, other.known]),
+            last=np.concatenate([self.last, other.last]),
+            state=state,
+            running=running,
         )
 
     def ahead(self, inputs: Inputs, dates: Dates, rhythm: Frequency) -> Floats:
@@ -77,6 +99,28 @@ def read(
     phases = min(history.season, horizon)
     following = int(panel.frequency.index(panel.dates[-1:])[0]) + 1 + np.arange(phases)
     usual = logarithm(history.running.usual[:, following % history.season] / level[:, None])
-    known = history.numbers[:, length:, len(history.inputs.past) :]
     who = Who(history.codes, history.lasting)
-    return Memory(panel.ids, who, context, level, usual, known, panel.dates[-1], after, history.running)
+    known, last = _known_ahead(panel, history), _last(panel, history.inputs)
+    end, running = panel.dates[-1], history.running
+    return Memory(panel.ids, who, context, level, usual, known, last, end, after, running)
+
+
+def _known_ahead(panel: Panel, history: History) -> Floats:
+    """The scaled numbers of as many periods behind the panel as all of them are known of."""
+    length, inputs = len(panel.dates), history.inputs
+    given = [each[:, length:] for name, each in panel.covariates.future.items() if name in inputs.future]
+    holes = np.any([np.isnan(each).any(0) for each in given], axis=0) if given else np.ones(1, dtype=bool)
+    whole = int(holes.argmax()) if holes.any() else len(holes)
+    return history.numbers[:, length : length + whole, len(inputs.past) :]
+
+
+def _last(panel: Panel, inputs: Inputs) -> Floats:
+    """Past and future numbers of the last period, the mean where one is not known."""
+    found = []
+    for which in ("past", "future"):
+        given: Mapping[str, Floats] = getattr(panel.covariates, which)
+        for name, scale in getattr(inputs, which).items():
+            here = given[name][:, len(panel.dates) - 1] if name in given else np.zeros(len(panel.ids))
+            found.append(np.nan_to_num(here, nan=scale.mean))
+    none = np.zeros((len(panel.ids), 0), np.float32)
+    return np.stack(found, axis=1).astype(np.float32) if found else none

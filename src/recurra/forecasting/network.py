@@ -137,6 +137,10 @@ class ForecastNetwork(nn.Module):
             found = found + self.embedding(each)
         return found
 
+    def start(self) -> dict[str, NDArray[np.float32]]:
+        """As `Answering` says."""
+        return {name: each.numpy() for name, each in states.flatten(self.initial_state(1)).items()}
+
     def contexts(
         self, history: History, state: Mapping[str, NDArray[np.float32]] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:

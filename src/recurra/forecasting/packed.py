@@ -44,6 +44,9 @@ class Answering(Protocol):
         With `state`, by the names of `recurra.state.flatten`, the series go on from there.
         """
 
+    def start(self) -> dict[str, Floats]:
+        """The state of a series that begins, (1, …) each."""
+
     def answers(self, context: Floats, level: Floats, ahead: Floats, codes: NDArray[np.int64]) -> Floats:
         """The forecast quantiles (N, H, Q) in units sold.
 
@@ -111,6 +114,11 @@ class PackedNetwork:
     def __getstate__(self) -> dict[str, Any]:
         """The programs: each process, and each copy, has engines of its own."""
         return {"programs": self.programs}
+
+    def start(self) -> dict[str, Floats]:
+        """As `Answering` says."""
+        with self._read.session() as session:
+            return {name: each[None] for name, each in session.state.items()}
 
     def contexts(
         self, history: History, state: Mapping[str, Floats] | None = None

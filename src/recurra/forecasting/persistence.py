@@ -50,7 +50,9 @@ def state(model: Forecaster) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, 
     }
     weights = {f"network.{name}": array for name, array in model.weights_.items()}
     weights |= {"memory.codes": memory.who.codes, "memory.lasting": memory.who.lasting}
-    weights |= {f"memory.{name}": getattr(memory, name) for name in ("context", "level", "usual", "known")}
+    weights |= {
+        f"memory.{name}": getattr(memory, name) for name in ("context", "level", "usual", "known", "last")
+    }
     if memory.state is not None and memory.running is not None:
         weights |= {f"state.{name}": each for name, each in memory.state.items()}
         weights |= {f"running.{name}": each for name, each in memory.running.as_dict().items()}
@@ -142,6 +144,7 @@ def _memory(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> M
     )
     if size and not 0 <= codes[:, 0].min() <= codes[:, 0].max() <= len(model.items_):
         raise ModelError("an item's number has no embedding", value=codes[:, 0].max())
+    along = len(inputs.past) + len(inputs.future)
     lasting = np.zeros((size, 0), np.float32) if old else floats("memory.lasting", len(inputs.measures))
     ahead = weights["memory.known"].shape[1] if "memory.known" in weights else 0
     known = np.zeros((size, 0, 0), np.float32) if old else floats("memory.known", ahead, len(inputs.future))
@@ -153,8 +156,7 @@ def _memory(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> M
         raise ModelError("the level of a series is out of range")
     state = running = None
     if fitted.get("leaves") is not None:
-        memories, along = len(MEMORIES[model.rhythm_.name]), len(inputs.past) + len(inputs.future)
-        sizes = Running.begin(0, memories, season, along).as_dict()
+        sizes = Running.begin(0, len(MEMORIES[model.rhythm_.name]), season, along).as_dict()
         running = Running(**{name: floats(f"running.{name}", each.shape[1]) for name, each in sizes.items()})
         state = {name: _leaf(weights, f"state.{name}", size) for name in map(str, fitted["leaves"])}
     return Memory(
@@ -164,6 +166,7 @@ def _memory(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> M
         level=level,
         usual=floats("memory.usual", min(season, model.horizon)),
         known=known,
+        last=np.zeros((size, 0), np.float32) if old else floats("memory.last", along),
         end=end,
         state=state,
         running=running,

@@ -23,7 +23,7 @@ from recurra.forecasting.history import History
 from recurra.forecasting.network import ForecastNetwork, answer, remember
 from recurra.networks.heads import pinball
 
-__all__ = ["Batch", "QuantileProblem", "Windows"]
+__all__ = ["Batch", "QuantileProblem", "Windows", "beyond"]
 
 
 @dataclass(frozen=True)
@@ -150,14 +150,16 @@ class QuantileProblem:
         outputs, state = network.encode(batch.y, batch.averages, batch.beside, batch.codes, state)
         level = batch.averages[:, batch.origins, -1]
         units = network.head(outputs[:, batch.origins], level, batch.ahead, batch.codes)
-        error = (batch.target / level[..., None])[..., None] - units
-        losses = self._losses(error, batch.at_least) * (level.sqrt() / self.typical)[..., None]
+        losses = self._losses(batch.target / level[..., None], units, batch.at_least)
+        losses = losses * (level.sqrt() / self.typical)[..., None]
         return torch.where(batch.known, losses, 0.0).sum() / batch.known.sum().clamp(min=1), state
 
-    def _losses(self, error: Tensor, at_least: Tensor) -> Tensor:
-        """The pinball losses (…) of errors (…, Q); a quantile above a lower bound is no error (Powell 1986)."""
-        error = torch.where(at_least[..., None], error.clamp(min=0), error)
-        return pinball(error, self.levels).mean(-1)
+    def _losses(self, target: Tensor, quantiles: Tensor, at_least: Tensor) -> Tensor:
+        """The pinball losses (…) of quantiles (…, Q), where the target may be a lower bound."""
+        losses = pinball(target[..., None] - quantiles, self.levels)
+        if at_least.any():
+            losses[at_least] = beyond(target[at_least], quantiles[at_least], self.levels)
+        return losses.mean(-1)
 
     def evaluate(self, network: ForecastNetwork) -> float | None:
         """The weighted quantile loss over the held-out periods of the validation series.
@@ -180,5 +182,30 @@ class QuantileProblem:
         if sold == 0:
             return None
         known = (torch.from_numpy(each) for each in (level, ahead, history.codes[rows]))
-        losses = self._losses(actual[..., None] - answer(network, context, *known), status == AT_LEAST)
+        losses = self._losses(actual, answer(network, context, *known), status == AT_LEAST)
         return 2 * float(losses[status != MISSING].sum()) / sold
+
+
+def beyond(bound: Tensor, quantiles: Tensor, levels: Tensor) -> Tensor:
+    """Losses (…, Q) of rising quantiles (…, Q) where the value is only known to be at least `bound` (…).
+
+    The value is parted over what it may be: of quantile τ a share w = (τ - F) / (1 - F) is the bound itself and the
+    rest lies above, F the chance that the quantiles give to less than the bound (Portnoy 2003, with F those of the
+    quantiles as they are). So above the bound the gradient is w - τ; it vanishes once nothing is expected below it.
+    """
+    below = _probability(bound, quantiles.detach(), levels)[..., None]
+    share = ((levels - below) / (1 - below)).clamp(min=0)
+    under = torch.relu(bound[..., None] - quantiles) * levels
+    drawn_up = torch.where(quantiles > bound[..., None], (quantiles.detach() - quantiles) * levels, under)
+    return share * pinball(bound[..., None] - quantiles, levels) + (1 - share) * drawn_up
+
+
+def _probability(value: Tensor, quantiles: Tensor, levels: Tensor) -> Tensor:
+    """The probability of less than `value` (…) by rising quantiles (…, Q), straight between them, 0 below them."""
+    index = torch.searchsorted(quantiles.contiguous(), value[..., None].contiguous()).clamp(
+        1, len(levels) - 1
+    )
+    low, high = quantiles.gather(-1, index - 1), quantiles.gather(-1, index)
+    share = ((value[..., None] - low) / (high - low).clamp(min=1e-9)).clamp(0, 1)
+    found = levels[index - 1] + share * (levels[index] - levels[index - 1])
+    return torch.where(value[..., None] <= quantiles[..., :1], 0.0, found)[..., 0]

@@ -27,6 +27,8 @@ class Recipe:
     average: decay of the exponential average of the weights, in [0, 1); 0 keeps the last weights instead.
     evaluate_every: steps between two evaluations, 1 or more; the last step is always evaluated.
     patience: stop after this many evaluations without improvement, 1 or more; None never stops early.
+    tolerance: a later evaluation is taken for the best one though it is worse, by at most this share of the lowest loss
+        of all, 0 or more: what chance makes of few held-out numbers.
     max_seconds: stop after this much training time, all resumed runs together, above 0; None sets no limit.
     checkpoint_seconds: seconds between two checkpoints, 0 or more; 0 writes one after every step.
     seed: where the random numbers of dropout and noise start, 0 … 2⁶³ − 1.
@@ -42,6 +44,7 @@ class Recipe:
     average: float = 0.99
     evaluate_every: int = 100
     patience: int | None = None
+    tolerance: float = 0.0
     max_seconds: float | None = None
     checkpoint_seconds: float = 60.0
     seed: int = 0
@@ -56,6 +59,7 @@ class Recipe:
         _whole("evaluate_every", self.evaluate_every, 1)
         if self.patience is not None:
             _whole("patience", self.patience, 1)
+        _number("tolerance", self.tolerance)
         if self.max_seconds is not None:
             _number("max_seconds", self.max_seconds, above=0.0)
         _number("checkpoint_seconds", self.checkpoint_seconds)

@@ -59,6 +59,7 @@ class Run(Generic[N, B]):
         )
         self.average = Average(network, recipe.average)
         self.best: _Best | None = None
+        self.lowest = math.inf  # loss of all evaluations
         self.stale = 0  # evaluations since the best
         self.step = 0
         self.loss: float | None = None
@@ -134,7 +135,9 @@ class Run(Generic[N, B]):
         if found is None:
             return None
         found = self._finite(float(found), "loss on the validation data", self.step, rate)
-        if self.best is None or found < self.best.loss:
+        bound = self.lowest + abs(self.lowest) * self.recipe.tolerance
+        if self.best is None or found < self.lowest or (self.recipe.tolerance and found <= bound):
+            self.lowest = min(self.lowest, found)
             average = {name: tensor.clone() for name, tensor in self.average.weights.items()}
             self.best, self.stale = _Best(self.step, found, average), 0
         else:
@@ -171,7 +174,7 @@ class Run(Generic[N, B]):
             "loss": self.loss,
             "seconds": self.seconds,
             "rows": self.rows,
-            "best": [self.best.step, self.best.loss] if self.best else None,
+            "best": [self.best.step, self.best.loss, self.lowest] if self.best else None,
             "stale": self.stale,
             "updates": self.average.updates,
             "source": {key: value for key, value in place_in_data.items() if key not in arrays},
@@ -216,7 +219,7 @@ class Run(Generic[N, B]):
             tensor.copy_(kept[name])
         self.average.updates = int(record["updates"])
         if record["best"]:
-            step, loss = record["best"]
+            step, loss, self.lowest = record["best"]
             kept = checkpoint.group(tensors, "best")
             self.best = _Best(int(step), float(loss), {name: kept[name] for name in self.average.weights})
         self.stale, self.step, self.loss = int(record["stale"]), int(record["step"]), record["loss"]
