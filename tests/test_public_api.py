@@ -115,6 +115,7 @@ FORECASTER_ARGUMENTS = [
     "past",
     "future",
     "stock_out",
+    "holidays",
     "seed",
 ]
 FORECASTER_METHODS = [
@@ -123,7 +124,6 @@ FORECASTER_METHODS = [
     "forecast",
     "get_params",
     "load",
-    "make_network",
     "pack",
     "plan_stock",
     "predict",
@@ -132,6 +132,7 @@ FORECASTER_METHODS = [
     "set_params",
     "simulate",
     "training_facts",
+    "update",
 ]
 
 

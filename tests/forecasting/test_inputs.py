@@ -145,7 +145,9 @@ def test_items_never_sold_are_forecast_from_their_attributes() -> None:
     np.testing.assert_allclose(
         numbers(again.sort("unique_id")), numbers(found.sort("unique_id")), rtol=1e-4, atol=1e-4
     )
-    model.update(pl.DataFrame({"unique_id": ["new"], "ds": [str(panel.dates[-1] + 1)], "y": [3], "kind": ["odd"]}))
+    model.update(
+        pl.DataFrame({"unique_id": ["new"], "ds": [str(panel.dates[-1] + 1)], "y": [3], "kind": ["odd"]})
+    )
     assert model.predict()["unique_id"].n_unique() == 7
 
 

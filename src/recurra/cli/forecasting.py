@@ -100,6 +100,7 @@ def forecast(
     past: o.Past = None,
     future: o.Future = None,
     stock_out: o.StockOut = None,
+    holidays: o.Holidays = None,
     future_file: o.FutureFile = None,
     items_file: o.ItemsFile = None,
     cell: o.Cell = "lstm",
@@ -202,6 +203,7 @@ def backtest(
     past: o.Past = None,
     future: o.Future = None,
     stock_out: o.StockOut = None,
+    holidays: o.Holidays = None,
     future_file: o.FutureFile = None,
     items_file: o.ItemsFile = None,
     cell: o.Cell = "lstm",
@@ -264,6 +266,7 @@ def train_forecaster(
     past: o.Past = None,
     future: o.Future = None,
     stock_out: o.StockOut = None,
+    holidays: o.Holidays = None,
     future_file: o.FutureFile = None,
     items_file: o.ItemsFile = None,
     cell: o.Cell = "lstm",
@@ -308,7 +311,7 @@ def _untrained(context: typer.Context) -> Forecaster:
     from recurra.forecasting import Forecaster
 
     given = context.params
-    settings = {name: given[name] for name in (*READING, "cell", "steps", "seed")}
+    settings = {name: given[name] for name in (*READING, "holidays", "cell", "steps", "seed")}
     settings |= {name: given[name] or () for name in BESIDE}
     columns = o.role_columns(given["item"], given["date"], given["quantity"])
     forecaster = Forecaster(given["horizon"] or HORIZON, columns=columns, **settings)
@@ -321,7 +324,7 @@ def _trained(context: typer.Context, folder: Path) -> Forecaster:
     from recurra.forecasting import Forecaster
 
     given = context.params
-    unused = o.given(context, "cell", "steps", "max_seconds", "checkpoint")
+    unused = o.given(context, "holidays", "cell", "steps", "max_seconds", "checkpoint")
     if given["check"]:
         unused += o.given(context, "check")
     if unused:

@@ -26,6 +26,7 @@ __all__ = [
     "Future",
     "FutureFile",
     "Gaps",
+    "Holidays",
     "Horizon",
     "ItemColumn",
     "ItemsFile",
@@ -171,6 +172,15 @@ StockOut = Annotated[
     typer.Option(
         metavar="COLUMN",
         help="What says when an item was out of stock: yes or no, 1 or 0, or the units in stock.",
+        rich_help_panel=BESIDE,
+        show_default="none",
+    ),
+]
+Holidays = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PLACE",
+        help="Know the public holidays of a country or a part of it: GB, DE-BY.",
         rich_help_panel=BESIDE,
         show_default="none",
     ),

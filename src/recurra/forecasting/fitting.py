@@ -25,7 +25,7 @@ from torch import Tensor
 
 from recurra import state as states
 from recurra.artifact import digest_of
-from recurra.forecasting.calendar import Frequency, calendar_features
+from recurra.forecasting.calendar import Frequency
 from recurra.forecasting.data import Panel
 from recurra.forecasting.dependence import fit_copula
 from recurra.forecasting.distribution import Copula
@@ -71,7 +71,7 @@ class Learned(NamedTuple):
 
 def make_network(model: Forecaster, inputs: Inputs, items: int, frequency: Frequency) -> ForecastNetwork:
     """An untrained network of a forecaster's arguments for a number of items and what goes along with them."""
-    calendar = calendar_features(np.array(["2000-01-01"], dtype="datetime64[s]"), frequency).shape[1]
+    calendar = inputs.calendar_columns(frequency)
     return ForecastNetwork(
         rows=inputs.rows(items),
         beside=calendar + inputs.beside,

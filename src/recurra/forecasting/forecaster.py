@@ -29,6 +29,7 @@ from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.forecast import LEVELS, QUANTILES, Forecast
 from recurra.forecasting.future import check_ahead
 from recurra.forecasting.history import STEPS_A_WINDOW, History, history_of
+from recurra.forecasting.holidays import holiday_names
 from recurra.forecasting.inputs import Inputs
 from recurra.forecasting.joined import read_all
 from recurra.forecasting.memory import Memory
@@ -79,6 +80,7 @@ class Forecaster(Estimator):
     past: columns known up to now, such as visitors.
     future: columns known ahead too, such as price and promotion.
     stock_out: a column that says when the item was out of stock, or how many units were in stock; None: never.
+    holidays: the public holidays of a country, "GB", or a part of it, "DE-BY"; None: none (extra `holidays`).
     seed: the same seed gives the same model on the same machine.
 
     After `fit`: `notes_` says what was decided about the data, `outcome_` how training went. Training needs torch;
@@ -114,6 +116,7 @@ class Forecaster(Estimator):
         past: Sequence[str] = (),
         future: Sequence[str] = (),
         stock_out: str | None = None,
+        holidays: str | None = None,
         seed: int = 0,
     ) -> None:
         self.horizon = horizon
@@ -138,6 +141,7 @@ class Forecaster(Estimator):
         self.past = past
         self.future = future
         self.stock_out = stock_out
+        self.holidays = holidays
         self.seed = seed
 
     def fit(
@@ -173,7 +177,7 @@ class Forecaster(Estimator):
         self._forget(frame)
         until, validation = self._hold_out(panel)
         recipe = self._recipe(panel, len(validation) * self.horizon, max_seconds)
-        inputs, items = Inputs.of(panel), len(panel.ids)
+        inputs, items = Inputs.of(panel, self.holidays), len(panel.ids)
         who = inputs.who(panel, np.arange(1, items + 1), items)
         history = history_of(panel, self.horizon, inputs, who, items, until=until)
         outcome, network, copula = fitting.learn(
@@ -434,6 +438,8 @@ class Forecaster(Estimator):
     def check_arguments(self) -> None:
         """Raise UsageError where an argument is out of its range, MissingExtraError where torch is not installed."""
         self._check_ranges()
+        if self.holidays is not None:
+            holiday_names(np.array(["2020-01-01"], dtype="datetime64[D]"), self.holidays)
         from recurra.forecasting import fitting
 
         fitting.cell_named(self.cell)
@@ -460,6 +466,8 @@ class Forecaster(Estimator):
                 raise UsageError(f"{name} must be a text or None", value=value)
         if self.frequency:
             frequency_named(self.frequency)
+        if not isinstance(self.holidays, str | None):
+            raise UsageError("holidays must be a country such as GB, or None", value=self.holidays)
         if not isinstance(self.columns, Mapping | None):
             raise UsageError("columns must be a mapping from role to column name", value=self.columns)
         self._reading()
@@ -493,7 +501,14 @@ class Forecaster(Estimator):
         digest = hashlib.sha256(json.dumps(self.get_params(), sort_keys=True, default=str).encode())
         for part in (panel.values, panel.first, panel.dates.astype(np.int64)):
             digest.update(np.ascontiguousarray(part).tobytes())
+        if panel.status is not None:
+            digest.update(panel.status.tobytes())
         digest.update("\n".join(panel.ids).encode())
+        known = panel.covariates
+        digest.update(json.dumps([known.attributes, [*known.past], [*known.future]]).encode())
+        for table in (known.measures, known.past, known.future):
+            for array in table.values():
+                digest.update(np.ascontiguousarray(array).tobytes())
         name = f"{len(panel.ids):,} {panel.frequency.name} series to {panel.dates[-1]}"
         return f"{name}, {digest.hexdigest()}"
 

@@ -12,7 +12,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from recurra.forecasting.calendar import Frequency, calendar_features
+from recurra.forecasting.calendar import Frequency
 from recurra.forecasting.covariates import AT_LEAST, MISSING, OBSERVED
 from recurra.forecasting.data import Panel
 from recurra.forecasting.inputs import Inputs, Who
@@ -201,7 +201,7 @@ def history_of(
         averages=averages,
         usual=usual,
         season=season,
-        calendar=calendar_features(dates, panel.frequency),
+        calendar=inputs.calendar(dates, panel.frequency),
         numbers=numbers,
         number_averages=number_averages,
         lasting=who.lasting,

@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recurra.errors import InputError, ModelError
+from recurra.forecasting.calendar import Dates, Frequency, calendar_features
 from recurra.forecasting.covariates import OBSERVED, Covariates
 from recurra.forecasting.data import Panel
+from recurra.forecasting.holidays import columns, holiday_features, holiday_names
 
 __all__ = ["Inputs", "Scale", "Who", "typical_size"]
 
@@ -74,6 +76,8 @@ class Inputs:
     attributes: for each its values, in the order of their numbers from 1 on; 0 is any other.
     measures: the scale of each lasting number.
     past, future: the scale of each number that goes along with the periods.
+    holidays: where public holidays are those of, "GB" or "DE-BY"; None: none are known.
+    holiday_names: theirs, in the order of their columns.
     typical: the usual size of a series.
     effects: for each attribute the logarithm of how many times larger the series of each value are, in their order.
     """
@@ -83,12 +87,14 @@ class Inputs:
     measures: Mapping[str, Scale] = field(default_factory=dict)
     past: Mapping[str, Scale] = field(default_factory=dict)
     future: Mapping[str, Scale] = field(default_factory=dict)
+    holidays: str | None = None
+    holiday_names: tuple[str, ...] = ()
     typical: float = 1.0
     effects: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, panel: Panel) -> Inputs:
-        """What stands in a panel."""
+    def of(cls, panel: Panel, holidays: str | None = None) -> Inputs:
+        """What stands in a panel, and the holidays of a place; raises as `holiday_names` does."""
         known = panel.covariates
         attributes = {
             name: tuple(sorted({each for each in values if each is not None}))
@@ -100,9 +106,24 @@ class Inputs:
             measures={name: Scale.of(each) for name, each in known.measures.items()},
             past={name: Scale.of(each) for name, each in known.past.items()},
             future={name: Scale.of(each[:, : len(panel.dates)]) for name, each in known.future.items()},
+            holidays=holidays,
+            holiday_names=() if holidays is None else holiday_names(panel.dates, holidays),
             typical=typical,
             effects=_effects(panel, attributes, typical),
         )
+
+    def calendar(self, dates: Dates, frequency: Frequency) -> Floats:
+        """What is known of each of successive periods, (T, F): `calendar_features`, and the holidays."""
+        known = calendar_features(dates, frequency)
+        if self.holidays is None:
+            return known
+        days = holiday_features(dates, frequency, self.holidays, self.holiday_names)
+        return np.concatenate([known, days], axis=1)
+
+    def calendar_columns(self, frequency: Frequency) -> int:
+        """How many columns `calendar` has."""
+        known = calendar_features(np.array(["2000-01-01"], dtype="datetime64[s]"), frequency)
+        return int(known.shape[1]) + (0 if self.holidays is None else columns(self.holiday_names))
 
     @property
     def beside(self) -> int:
@@ -207,6 +228,8 @@ class Inputs:
             "attributes": {name: list(values) for name, values in self.attributes.items()},
             "effects": {name: list(values) for name, values in self.effects.items()},
             "typical": self.typical,
+            "holidays": self.holidays,
+            "holiday_names": list(self.holiday_names),
             **{
                 which: {k: list(v) for k, v in getattr(self, which).items()}
                 for which in ("measures", "past", "future")
@@ -226,8 +249,15 @@ class Inputs:
             }
             attributes = {str(name): tuple(map(str, values)) for name, values in known["attributes"].items()}
             effects = {str(name): tuple(map(float, values)) for name, values in known["effects"].items()}
+            place = known["holidays"]
             found = cls(
-                bool(known["marks"]), attributes, **scales, typical=float(known["typical"]), effects=effects
+                marks=bool(known["marks"]),
+                attributes=attributes,
+                **scales,
+                holidays=None if place is None else str(place),
+                holiday_names=tuple(map(str, known["holiday_names"])),
+                typical=float(known["typical"]),
+                effects=effects,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ModelError(f"what the network is given beside sales is not whole: {error}") from error

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from recurra.forecasting.calendar import Dates, Frequency, calendar_features
+from recurra.forecasting.calendar import Dates, Frequency
 from recurra.forecasting.data import Panel
 from recurra.forecasting.history import History, Running, ahead_of, logarithm
 from recurra.forecasting.inputs import Inputs, Who
@@ -77,7 +77,7 @@ class Memory:
     def ahead(self, inputs: Inputs, dates: Dates, rhythm: Frequency) -> Floats:
         """What is known of the periods `dates` (H,) that follow, (N, H, …) as `History.ahead` has it."""
         series, horizon = len(self.ids), len(dates)
-        calendar = np.repeat(calendar_features(dates, rhythm)[None], series, axis=0)
+        calendar = np.repeat(inputs.calendar(dates, rhythm)[None], series, axis=0)
         usual = self.usual[:, np.arange(horizon) % self.usual.shape[1]]
         averages: Floats = np.zeros((series, 1, len(inputs.future)), np.float32)
         if self.running is not None:

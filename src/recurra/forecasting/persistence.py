@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from recurra.artifact import digest_of
 from recurra.errors import ModelError
-from recurra.forecasting.calendar import Frequency, calendar_features, frequency_named
+from recurra.forecasting.calendar import Frequency, frequency_named
 from recurra.forecasting.card import card
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
@@ -91,7 +91,7 @@ def _inputs(fitted: Mapping[str, Any]) -> Inputs:
 
 
 def _check_packed(model: Forecaster, packed: PackedNetwork) -> None:
-    calendar = calendar_features(np.array(["2000-01-01"], dtype="datetime64[s]"), model.rhythm_).shape[1]
+    calendar = model.inputs_.calendar_columns(model.rhythm_)
     packed.check(
         of=digest_of(model.weights_),
         memories=len(MEMORIES[model.rhythm_.name]),
