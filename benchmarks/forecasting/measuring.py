@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -58,15 +59,16 @@ class Kept:
 def apart(command: Sequence[str | Path], *, log: Path | None = None) -> tuple[float, float]:
     """Run a command in a process of its own: the seconds of processors that it took, and its gigabytes at the peak.
 
-    What it prints goes into `log`. Ends the program where the command fails.
+    What it prints goes into `log`. Ends the program where the command fails, with the last of what it printed.
     """
-    with (log or Path(os.devnull)).open("w") as out:
+    with tempfile.TemporaryFile("w+") if log is None else log.open("w+") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        told = "" if log is None else "\n" + "".join(log.read_text().splitlines(keepends=True)[-20:])
-        sys.exit(f"{' '.join(map(str, command))} failed with code {process.returncode}{told}")
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            out.seek(0)
+            told = "".join(out.readlines()[-20:])
+            sys.exit(f"{' '.join(map(str, command))} failed with code {process.returncode}\n{told}")
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
 
 

@@ -39,7 +39,7 @@ def competitions(measuring: ModuleType) -> Iterator[ModuleType]:
 def run(name: str, *arguments: str | Path, data: Path = ROOT) -> str:
     environment = os.environ | {"RECURRA_DATA": str(data), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(FOLDER / name), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -89,7 +89,7 @@ def test_competitions_holds_out_the_last_horizon_where_there_is_no_test_part(
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     command = [sys.executable, str(FOLDER / "competitions.py")]
     environment = os.environ | {"RECURRA_DATA": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
     assert done.returncode == 1
     assert "skipped" in done.stderr
 

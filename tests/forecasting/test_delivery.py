@@ -50,6 +50,19 @@ def test_a_part_of_the_items_is_shown_with_the_same_ranges(fitted: Forecaster, s
     assert all(isinstance(number, int) for row in rows[:2] for number in row[1:])
 
 
+def test_series_read_in_parts_are_forecast_as_at_once(
+    fitted: Forecaster, small_panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = delivered(fitted, small_panel, trained=False)
+    monkeypatch.setattr(delivery, "SERIES", 4)
+    parts = delivered(fitted, small_panel, trained=False)
+    assert parts.forecast.ids == whole.forecast.ids
+    np.testing.assert_allclose(
+        parts.forecast.quantiles.values, whole.forecast.quantiles.values, rtol=2e-5, atol=1e-6
+    )
+    np.testing.assert_allclose(parts.forecast.draw(3), whole.forecast.draw(3), atol=1)
+
+
 def test_amounts_that_are_no_whole_numbers_stay_so(fitted: Forecaster, small_panel: Panel) -> None:
     made = delivered(fitted, small_panel)
     kilos = replace(made, forecast=replace(made.forecast, whole=False))
