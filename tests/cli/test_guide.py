@@ -25,10 +25,19 @@ def small_frame(days: int) -> pl.DataFrame:
 
 def test_the_examples_run(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 9
+    start = datetime.date(2025, 1, 6)
+    promotion = (pl.col("date") - start).dt.total_days() % 5 == 0
+    category = pl.col("item").replace_strict({"tea": "leaves", "coffee": "beans"})
     names: dict[str, Any] = {
         "frame": small_frame(40),
         "newer_frame": small_frame(43),
+        "newer_rows": small_frame(43).filter(pl.col("date") >= start + datetime.timedelta(40)),
+        "history": small_frame(40).with_columns(promotion=promotion, category=category, sold_out=~promotion),
+        "planned": pl.DataFrame(
+            {"date": [start + datetime.timedelta(40 + day) for day in range(7)], "promotion": [True] * 7}
+        ),
+        "new": pl.DataFrame({"item": ["tea", "coffee", "cocoa"], "category": ["leaves", "beans", "beans"]}),
         "folder": tmp_path / "shop",
         "pl": pl,
     }

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from functools import cached_property
-from importlib import metadata
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import narwhals as nw
 import numpy as np
-from numpy.typing import NDArray
 
-from recurra import __version__, native
+from recurra import native
 from recurra.errors import InputError, UsageError
 from recurra.estimator import Estimator
 from recurra.forecasting import memory as memories
-from recurra.forecasting import persistence
-from recurra.forecasting.calendar import Frequency, frequency_named
+from recurra.forecasting import persistence, settings
+from recurra.forecasting.calendar import Frequency
 from recurra.forecasting.data import Cancellations, Gaps, Negative, Panel, Reading, frame_like
 from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.forecast import LEVELS, QUANTILES, Forecast
 from recurra.forecasting.future import check_ahead
-from recurra.forecasting.history import STEPS_A_WINDOW, History, history_of
+from recurra.forecasting.history import History, history_of
 from recurra.forecasting.holidays import holiday_names
 from recurra.forecasting.inputs import Inputs
 from recurra.forecasting.joined import read_all
@@ -40,19 +34,11 @@ from recurra.forecasting.terms import StockTerms
 from recurra.forecasting.updating import moved_on
 from recurra.streaming.packed import Packed
 from recurra.training.outcome import Outcome
-from recurra.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from recurra.forecasting.network import ForecastNetwork
 
 __all__ = ["Forecaster"]
-
-HELD_OUT = 0.1  # share of series whose last horizon is held out, to find the best step
-# Of n held-out numbers the loss is taken to be known to this share over the root of n: within that the later step is
-# the better one, for its average is over more of the training.
-CHANCE = 0.5
-STEPS, ROUNDS = (400, 1600), 7  # unless told otherwise: seven times through the data, within these bounds
-LARGEST = {"horizon": 2000, "hidden_size": 8192, "layers": 32, "embedding_size": 4096, "batch_size": 65536}
 
 
 class Forecaster(Estimator):
@@ -175,8 +161,8 @@ class Forecaster(Estimator):
                 hint=f"Give a longer history, or a horizon of at most {length - 1}.",
             )
         self._forget(frame)
-        until, validation = self._hold_out(panel)
-        recipe = self._recipe(panel, len(validation) * self.horizon, max_seconds)
+        until, validation = settings.hold_out(self, panel)
+        recipe = settings.recipe_of(self, panel, len(validation) * self.horizon, max_seconds)
         inputs, items = Inputs.of(panel, self.holidays), len(panel.ids)
         who = inputs.who(panel, np.arange(1, items + 1), items)
         history = history_of(panel, self.horizon, inputs, who, items, until=until)
@@ -187,7 +173,7 @@ class Forecaster(Estimator):
             recipe,
             validation=validation,
             folder=None if checkpoint is None else Path(checkpoint),
-            fingerprint=self._fingerprint(panel),
+            fingerprint=settings.fingerprint(self, panel),
         )
         memory = memories.read(network, panel, history, self.horizon)
         # All at once: whoever interrupts what is above finds an unfitted model, not half of one.
@@ -421,96 +407,16 @@ class Forecaster(Estimator):
     def training_facts(self) -> dict[str, object]:
         """How the model was made, in plain values."""
         self._check_fitted()
-        facts: dict[str, object] = {
-            "network": f"{self.layers} × {self.cell.upper()}({self.hidden_size}), direct quantile head",
-            "parameters": sum(array.size for array in self.weights_.values()),
-            "steps": self.outcome_.steps,
-            "seconds": round(self.outcome_.seconds, 1),
-            "ended by": self.outcome_.stopped,
-            "best step": self.outcome_.best_step,
-            "held-out loss": self.outcome_.best_loss,
-            "seed": self.seed,
-            "recurra": __version__,
-            "torch": _installed("torch"),
-        }
-        return facts if self.packed_ is None else facts | {"packed weights": self.packed_.weights}
+        return settings.facts(self)
 
     def check_arguments(self) -> None:
         """Raise UsageError where an argument is out of its range, MissingExtraError where torch is not installed."""
-        self._check_ranges()
+        settings.check_ranges(self)
         if self.holidays is not None:
             holiday_names(np.array(["2020-01-01"], dtype="datetime64[D]"), self.holidays)
         from recurra.forecasting import fitting
 
         fitting.cell_named(self.cell)
-
-    def _check_ranges(self) -> None:
-        """`check_arguments` of all but the cell, whose name only torch's side knows."""
-        for name, most in LARGEST.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= most:
-                raise UsageError(f"{name} must be a whole number, 1 to {most:,}", value=value)
-        if not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
-            raise UsageError("dropout must be a number, 0 or more and below 1", value=self.dropout)
-        Recipe(
-            steps=STEPS[0] if self.steps is None else self.steps,
-            learning_rate=self.learning_rate,
-            patience=self.patience,
-            seed=self.seed,
-        )
-        if not isinstance(self.cell, str):
-            raise UsageError("cell must be the name of a cell", value=self.cell)
-        for name in ("frequency", "date_format", "decimal", "unit"):
-            value = getattr(self, name)
-            if not isinstance(value, str | None):
-                raise UsageError(f"{name} must be a text or None", value=value)
-        if self.frequency:
-            frequency_named(self.frequency)
-        if not isinstance(self.holidays, str | None):
-            raise UsageError("holidays must be a country such as GB, or None", value=self.holidays)
-        if not isinstance(self.columns, Mapping | None):
-            raise UsageError("columns must be a mapping from role to column name", value=self.columns)
-        self._reading()
-
-    def _recipe(self, panel: Panel, held_out: int, max_seconds: float | None) -> Recipe:
-        """How to train, with so many numbers held out."""
-        periods = int((len(panel.dates) - panel.first).sum())
-        rounds = periods / (self.batch_size * STEPS_A_WINDOW[panel.frequency.name])
-        return Recipe(
-            steps=int(np.clip(ROUNDS * rounds, *STEPS)) if self.steps is None else self.steps,
-            learning_rate=self.learning_rate,
-            average=0.995,
-            evaluate_every=25,
-            patience=self.patience,
-            tolerance=CHANCE / math.sqrt(held_out) if held_out else 0.0,
-            max_seconds=max_seconds,
-            seed=self.seed,
-        )
-
-    def _hold_out(self, panel: Panel) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """For every series where training ends, and which series are held out; none if histories are short."""
-        length = len(panel.dates)
-        long_enough = np.flatnonzero(panel.first <= length - 3 * self.horizon)
-        count = min(len(long_enough), max(1, round(HELD_OUT * len(panel.ids))))
-        held = np.sort(np.random.default_rng(self.seed).permutation(long_enough)[:count])
-        until = np.full(len(panel.ids), length, dtype=np.int64)
-        until[held] = length - self.horizon
-        return until, held
-
-    def _fingerprint(self, panel: Panel) -> str:
-        digest = hashlib.sha256(json.dumps(self.get_params(), sort_keys=True, default=str).encode())
-        for part in (panel.values, panel.first, panel.dates.astype(np.int64)):
-            digest.update(np.ascontiguousarray(part).tobytes())
-        if panel.status is not None:
-            digest.update(panel.status.tobytes())
-        digest.update("\n".join(panel.ids).encode())
-        known = panel.covariates
-        digest.update(json.dumps([known.attributes, [*known.past], [*known.future]]).encode())
-        for table in (known.measures, known.past, known.future):
-            for array in table.values():
-                digest.update(np.ascontiguousarray(array).tobytes())
-        name = f"{len(panel.ids):,} {panel.frequency.name} series to {panel.dates[-1]}"
-        return f"{name}, {digest.hexdigest()}"
 
     def _read_again(self, panel: Panel) -> tuple[Memory, Frequency]:
         self._check_rhythm(panel)
@@ -583,11 +489,3 @@ class Forecaster(Estimator):
         persistence.restore(self, fitted, weights)
         for name in ("static", "past", "future"):  # JSON has lists alone
             setattr(self, name, tuple(getattr(self, name)))
-
-
-def _installed(package: str) -> str | None:
-    """The version of a package, without loading it; None where it is not installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -19,6 +19,7 @@ from recurra.forecasting.history import MEMORIES, Running
 from recurra.forecasting.inputs import Inputs, Who
 from recurra.forecasting.memory import Memory
 from recurra.forecasting.packed import PackedNetwork
+from recurra.forecasting.settings import check_ranges
 from recurra.training.outcome import outcome_of
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def state(model: Forecaster) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, 
 
 def restore(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> None:
     """Make `model`, whose arguments are set, fitted; raises ModelError for content that does not fit."""
-    model._check_ranges()
+    check_ranges(model)
     if tuple(fitted["levels"]) != LEVELS:
         raise ModelError("the model's quantile levels are not those of this recurra", value=fitted["levels"])
     model.rhythm_ = _rhythm(fitted["rhythm"])
