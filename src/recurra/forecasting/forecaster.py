@@ -160,9 +160,9 @@ class Forecaster(Estimator):
                 f"the horizon of {self.horizon} periods is longer than the history allows, which has {length}",
                 hint=f"Give a longer history, or a horizon of at most {length - 1}.",
             )
-        self._forget(frame)
         until, validation = settings.hold_out(self, panel)
         recipe = settings.recipe_of(self, panel, len(validation) * self.horizon, max_seconds)
+        self._forget(frame)
         inputs, items = Inputs.of(panel, self.holidays), len(panel.ids)
         who = inputs.who(panel, np.arange(1, items + 1), items)
         history = history_of(panel, self.horizon, inputs, who, items, until=until)
