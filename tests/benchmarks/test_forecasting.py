@@ -102,6 +102,14 @@ def test_peers_prints_the_methods_at_hand(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "kept.json").read_text())["recurra"]["gigabytes"] > 0.05
 
 
+@pytest.mark.slow
+def test_large_goes_from_parquet_to_parquet() -> None:
+    said = run("large.py", "--quick", "--paths", "5")
+    assert "| packed | 60 |" in said
+    assert "packed: peak memory" in said
+    assert "torch: peak memory" in said
+
+
 def test_what_is_kept_is_read_again_and_added_to(measuring: ModuleType, tmp_path: Path) -> None:
     file = tmp_path / "folder" / "kept.json"
     measuring.Kept(file).add("first", {"loss": 0.5})
