@@ -126,11 +126,11 @@ from functools import partial
 sys.path.insert(0, {tests!r})
 import torch
 from small_shop import shop, tiny
-from recurra.forecasting import forecaster
+from recurra.forecasting import settings
 from recurra.forecasting.windows import Windows
 from recurra.training import Recipe
 torch.set_num_threads(1)
-forecaster.Recipe = partial(Recipe, checkpoint_seconds=0)
+settings.Recipe = partial(Recipe, checkpoint_seconds=0)
 following, calls = Windows.next, iter(range(1000))
 def dying(self):
     if next(calls) == 17:
