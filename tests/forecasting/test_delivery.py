@@ -11,7 +11,7 @@ import pytest
 from small_shop import shop, tiny
 
 from recurra.errors import InputError, UsageError
-from recurra.forecasting import delivery
+from recurra.forecasting import delivery, forecaster
 from recurra.forecasting.data import Panel
 from recurra.forecasting.delivery import Delivery, check_terms, deliver, prepare_folder
 from recurra.forecasting.forecaster import Forecaster
@@ -54,7 +54,7 @@ def test_series_read_in_parts_are_forecast_as_at_once(
     fitted: Forecaster, small_panel: Panel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = delivered(fitted, small_panel, trained=False)
-    monkeypatch.setattr(delivery, "SERIES", 4)
+    monkeypatch.setattr(forecaster, "SERIES", 4)
     parts = delivered(fitted, small_panel, trained=False)
     assert parts.forecast.ids == whole.forecast.ids
     np.testing.assert_allclose(

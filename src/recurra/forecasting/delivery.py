@@ -43,7 +43,6 @@ __all__ = [
 REPORT_PATHS = 500
 CSV_DECIMALS = 4  # Parquet keeps all
 MOST_NUMBERS = 100_000_000  # in the report's paths; with very many items each gets fewer
-SERIES = 8192  # that are read at once
 
 
 def check_terms(
@@ -166,7 +165,7 @@ def deliver(
     is written whole or not at all. `say` is told what was decided. Ctrl-C ends a backtest, which is left out. So many
     joint `paths` of every item are written, too, a part of the items after another.
     """
-    forecast = forecaster.forecast() if trained else _forecast_in_parts(forecaster, panel)
+    forecast = forecaster.forecast(None if trained else panel)
     if not trained:
         _say_unknown(forecaster, panel, say)
     table = forecast.table()
@@ -217,15 +216,6 @@ def deliver(
             write_frames(forecast.paths_tables(paths), files[-1])
     facts = plain_facts(forecaster)
     return Delivery(panel, forecast, table, plan, made, result, tuple(files), facts, interrupted)
-
-
-def _forecast_in_parts(forecaster: Forecaster, panel: Panel) -> Forecast:
-    """The forecast of a panel, some series after others: what is remembered while reading bounds memory."""
-    starts = range(0, len(panel.ids), SERIES)
-    parts = (
-        [panel.select(panel.ids[start : start + SERIES]) for start in starts] if len(starts) > 1 else [panel]
-    )
-    return Forecast.joined([forecaster.forecast(part) for part in parts])
 
 
 def _replayed(

@@ -56,13 +56,6 @@ class Forecast:
     whole: bool
     seed: int
 
-    @classmethod
-    def joined(cls, parts: Sequence[Forecast]) -> Forecast:
-        """The forecast of all series of `parts`, one or more that one model made of the same periods."""
-        values = np.concatenate([part.quantiles.values for part in parts])
-        ids = tuple(name for part in parts for name in part.ids)
-        return replace(parts[0], ids=ids, quantiles=replace(parts[0].quantiles, values=values))
-
     def at(self, levels: Sequence[float]) -> NDArray[np.float64]:
         """The quantiles at probabilities `levels`, (N, H, len(levels)); UsageError for levels that do not fit."""
         wanted = _checked(levels)

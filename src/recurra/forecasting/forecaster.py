@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Forecaster"]
 
+SERIES = 8192  # whose history is read at once: a bound on memory
+
 
 class Forecaster(Estimator):
     """Forecasts many series at once, with uncertainty, by one recurrent network trained on all of them.
@@ -421,7 +423,11 @@ class Forecaster(Estimator):
     def _read_again(self, panel: Panel) -> tuple[Memory, Frequency]:
         self._check_rhythm(panel)
         check_ahead(panel, list(self.inputs_.future), self.horizon)
-        return memories.read(self._runs, panel, self._history(panel), self.horizon), panel.frequency
+        read = []
+        for start in range(0, len(panel.ids), SERIES):
+            part = panel.select(panel.ids[start : start + SERIES])
+            read.append(memories.read(self._runs, part, self._history(part), self.horizon))
+        return Memory.joined(read), panel.frequency
 
     def _joined(self, future: Any, items: Any) -> Memory:
         """What is remembered of the series, with what tables say of the periods ahead and of other items."""
@@ -443,7 +449,8 @@ class Forecaster(Estimator):
             memory = replace(memory, known=ahead)
         if new:
             theirs = panel.select(new)
-            memory = memory.beside(memories.read(self._runs, theirs, self._history(theirs), self.horizon))
+            read = memories.read(self._runs, theirs, self._history(theirs), self.horizon)
+            memory = Memory.joined([memory, read])
         return memory
 
     def _check_rhythm(self, panel: Panel) -> None:

@@ -6,6 +6,7 @@ memories, S periods of the season, J numbers that go along.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Final, Self
 
@@ -59,14 +60,11 @@ class Running:
         sizes = (memories, memories, season, season, season, numbers, 1)
         return cls(*(np.zeros((series, size), np.float32) for size in sizes))
 
-    def select(self, index: NDArray[np.int64]) -> Self:
-        """That of the series at `index`."""
-        return type(self)(**{each.name: getattr(self, each.name)[index] for each in fields(self)})
-
-    def beside(self, other: Self) -> Self:
-        """That of these series, then the others."""
-        pairs = {each.name: (getattr(self, each.name), getattr(other, each.name)) for each in fields(self)}
-        return type(self)(**{name: np.concatenate(pair) for name, pair in pairs.items()})
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """That of the series of all parts, one or more."""
+        names = [each.name for each in fields(cls)]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
     def averages(self) -> Floats:
         """The averages of the numbers that go along, (N, J)."""

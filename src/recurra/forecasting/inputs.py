@@ -8,7 +8,7 @@ Legend: N series, T periods of history, A periods known beyond it, J numbers tha
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -57,13 +57,10 @@ class Who(NamedTuple):
     codes: NDArray[np.int64]  # (N, 1 + C)
     lasting: Floats  # (N, number of measures)
 
-    def select(self, index: NDArray[np.int64]) -> Who:
-        """Those at `index`."""
-        return Who(self.codes[index], self.lasting[index])
-
-    def beside(self, other: Who) -> Who:
-        """These, then the others."""
-        return Who(*(np.concatenate([getattr(self, each), getattr(other, each)]) for each in self._fields))
+    @classmethod
+    def joined(cls, parts: Sequence[Who]) -> Who:
+        """The series of all parts, one or more."""
+        return cls(*(np.concatenate([getattr(part, each) for part in parts]) for each in cls._fields))
 
 
 @dataclass(frozen=True)

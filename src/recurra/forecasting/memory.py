@@ -5,9 +5,8 @@ Legend: N series, H horizon, A periods known ahead, D encoder output, J numbers 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,39 +38,31 @@ class Memory:
     state: Mapping[str, Floats] | None  # the encoder's, (N, …) each
     running: Running | None
 
-    def select(self, index: NDArray[np.int64]) -> Self:
-        """The series at `index`."""
-        return replace(
-            self,
-            ids=tuple(self.ids[i] for i in index),
-            who=self.who.select(index),
-            context=self.context[index],
-            level=self.level[index],
-            usual=self.usual[index],
-            known=self.known[index],
-            last=self.last[index],
-            state=None if self.state is None else {name: each[index] for name, each in self.state.items()},
-            running=None if self.running is None else self.running.select(index),
-        )
+    @classmethod
+    def joined(cls, parts: Sequence[Memory]) -> Memory:
+        """All series of parts, one or more that stand at the same period."""
+        if len(parts) == 1:
+            return parts[0]
 
-    def beside(self, other: Self) -> Self:
-        """These series, then the others, which stand at the same period."""
-        state = running = None
-        if self.state is not None and other.state is not None:
-            state = {name: np.concatenate([each, other.state[name]]) for name, each in self.state.items()}
-        if self.running is not None and other.running is not None:
-            running = self.running.beside(other.running)
+        def together(name: str) -> Floats:
+            return np.concatenate([getattr(part, name) for part in parts])
+
+        states = [part.state for part in parts if part.state is not None]
+        runnings = [part.running for part in parts if part.running is not None]
+        whole = len(states) == len(runnings) == len(parts)
         return replace(
-            self,
-            ids=(*self.ids, *other.ids),
-            who=self.who.beside(other.who),
-            context=np.concatenate([self.context, other.context]),
-            level=np.concatenate([self.level, other.level]),
-            usual=np.concatenate([self.usual, other.usual]),
-            known=np.concatenate([self.known, other.known]),
-            last=np.concatenate([self.last, other.last]),
-            state=state,
-            running=running,
+            parts[0],
+            ids=tuple(name for part in parts for name in part.ids),
+            who=Who.joined([part.who for part in parts]),
+            context=together("context"),
+            level=together("level"),
+            usual=together("usual"),
+            known=together("known"),
+            last=together("last"),
+            state={name: np.concatenate([each[name] for each in states]) for name in states[0]}
+            if whole
+            else None,
+            running=Running.joined(runnings) if whole else None,
         )
 
     def ahead(self, inputs: Inputs, dates: Dates, rhythm: Frequency) -> Floats:

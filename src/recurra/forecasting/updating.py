@@ -15,7 +15,7 @@ from recurra.errors import InputError, UsageError
 from recurra.forecasting.covariates import MISSING, OBSERVED, Covariates
 from recurra.forecasting.data import Panel
 from recurra.forecasting.history import MEMORIES, Running, history_of
-from recurra.forecasting.inputs import Inputs
+from recurra.forecasting.inputs import Inputs, Who
 from recurra.forecasting.memory import Memory, read
 from recurra.forecasting.packed import Answering
 
@@ -57,7 +57,7 @@ def moved_on(
     grown, running, state = _grown(memory, panel, new, begin - end, inputs, network.start(), gaps)
     numbers = np.array([items.get(name, 0) for name in new], dtype=np.int64)
     theirs = inputs.who(panel.select(new), numbers, len(items))
-    who = memory.who.beside(theirs)
+    who = Who.joined([memory.who, theirs])
     history = history_of(grown, horizon, inputs, who, len(items), running=running)
     after = read(network, grown, history, horizon, state)
     if new:  # of which nothing was known ahead before
@@ -111,7 +111,7 @@ def _grown(
         name: np.concatenate([each, np.repeat(start[name], len(new), axis=0)])
         for name, each in memory.state.items()
     }
-    return grown, memory.running.beside(empty), state
+    return grown, Running.joined([memory.running, empty]), state
 
 
 def _along(memory: Memory, panel: Panel, rows: NDArray[np.int64], gap: int, inputs: Inputs) -> Covariates:
