@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from recurra import __version__
-from recurra.cli import classifying, forecasting, machine, packing, suggesting, tagging, writing
+from recurra.cli import classifying, forecasting, machine, packing, suggesting, tagging, updating, writing
 
 __all__ = ["app"]
 
@@ -33,6 +33,7 @@ app.add_typer(train, name="train")
 # The short help is what fits into one line of the list.
 for group, name, verb, short in (
     (app, "forecast", forecasting.forecast, "Forecast sales, and from that what to order now."),
+    (app, "update", updating.update, "Read new sales into a trained forecaster."),
     (app, "backtest", forecasting.backtest, "Say how good forecasts of the past would have been."),
     (app, "suggest", suggesting.suggest, "Suggest the rest of the word and the next words."),
     (app, "type", suggesting.type_text, "Type a text in the terminal, with completions."),

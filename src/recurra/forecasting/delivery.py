@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,9 +35,11 @@ __all__ = [
     "check_production",
     "check_terms",
     "deliver",
+    "expected",
     "plain_facts",
     "prepare_folder",
     "prepare_model_folder",
+    "write_forecast",
 ]
 
 REPORT_PATHS = 500
@@ -113,23 +115,11 @@ class Delivery:
         The range is that of the sum over the horizon, along joint paths: the quantile of a sum is not the sum of
         the quantiles.
         """
-        horizon, whole = len(self.forecast.dates), self.forecast.whole
-        expected = self.forecast.quantiles.mean().sum(1)
-        shown = np.argsort(-expected, kind="stable")[:rows]
-        totals = _part(self.forecast, shown).draw(REPORT_PATHS).sum(2, dtype=np.float64)
-        low, high = np.quantile(totals, (0.1, 0.9), axis=1)
-        recent = self.panel.values[shown, -horizon:].sum(1, dtype=np.float64)
-        columns = [recent, expected[shown], low, high]
+        recent = self.panel.values[:, -len(self.forecast.dates) :].sum(1, dtype=np.float64)
+        order = []
         if self.plan is not None:
-            columns.append(nw.from_native(self.plan.frame)["order_quantity"].to_numpy()[shown])
-        lines: list[list[object]] = [
-            [self.forecast.ids[place], *(round(float(x)) if whole else float(x) for x in amounts)]
-            for place, *amounts in zip(shown, *columns, strict=True)
-        ]
-        if len(expected) > rows:
-            rest: list[object] = [f"… {len(expected) - rows:,} more"]
-            lines.append([*rest, *[""] * len(columns)])
-        return lines
+            order = [nw.from_native(self.plan.frame)["order_quantity"].to_numpy()]
+        return expected(self.forecast, rows, [recent], order)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain values, for `--json`."""
@@ -246,6 +236,30 @@ def _replayed(
     return found | {name: getattr(terms, name) for name in names}
 
 
+def expected(
+    forecast: Forecast,
+    rows: int,
+    before: Sequence[NDArray[np.float64]] = (),
+    behind: Sequence[NDArray[np.float64]] = (),
+) -> list[list[object]]:
+    """The `rows` items of which most is expected over the horizon: its mean, 10% and 90% of the sum along joint paths.
+
+    Numbers of all items (N,) may stand `before` these, and others `behind`.
+    """
+    means = forecast.quantiles.mean().sum(1)
+    shown = np.argsort(-means, kind="stable")[:rows]
+    totals = _part(forecast, shown).draw(REPORT_PATHS).sum(2, dtype=np.float64)
+    low, high = np.quantile(totals, (0.1, 0.9), axis=1)
+    columns = [*(each[shown] for each in before), means[shown], low, high, *(each[shown] for each in behind)]
+    lines: list[list[object]] = [
+        [forecast.ids[place], *(round(float(x)) if forecast.whole else float(x) for x in amounts)]
+        for place, *amounts in zip(shown, *columns, strict=True)
+    ]
+    if len(means) > rows:
+        lines.append([f"… {len(means) - rows:,} more", *[""] * len(columns)])
+    return lines
+
+
 def prepare_folder(folder: Path) -> None:
     """Make the folder of a delivery unless it exists, and see that its report can be drawn.
 
@@ -271,9 +285,7 @@ def prepare_model_folder(folder: Path) -> None:
 
 
 def _write(out: Path, table: pl.DataFrame, content: ReportContent) -> list[Path]:
-    files = [out / "forecast.csv", out / "forecast.parquet"]
-    write_table(_rounded(table), files[0])
-    write_table(table, files[1])
+    files = write_forecast(out, table)
     if content.plan is not None:
         files.append(out / "plan.csv")
         write_table(_rounded(content.plan.frame), files[-1])
@@ -284,6 +296,14 @@ def _write(out: Path, table: pl.DataFrame, content: ReportContent) -> list[Path]
     from recurra.forecasting.report import write_report
 
     write_report(files[-1], content)
+    return files
+
+
+def write_forecast(out: Path, table: pl.DataFrame) -> list[Path]:
+    """Write a forecast as forecast.csv and forecast.parquet into a folder, each whole or not at all."""
+    files = [out / "forecast.csv", out / "forecast.parquet"]
+    write_table(_rounded(table), files[0])
+    write_table(table, files[1])
     return files
 
 
