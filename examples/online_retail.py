@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 
 from recurra.errors import InputError
-from recurra.forecasting.invoices import net_cancellations
-from recurra.forecasting.lines import sales_lines
-from recurra.forecasting.reading import Place, Reading
+from recurra.forecasting.sales.invoices import net_cancellations
+from recurra.forecasting.sales.lines import sales_lines
+from recurra.forecasting.sales.reading import Place, Reading
 from recurra.sources.table import read_table
 
 SOURCE = "https://doi.org/10.24432/C5CG6D"

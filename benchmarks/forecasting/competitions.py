@@ -35,11 +35,11 @@ from numpy.typing import NDArray
 
 from recurra import Forecaster
 from recurra.forecasting.baselines import seasonal_naive_quantiles
-from recurra.forecasting.calendar import FREQUENCIES
-from recurra.forecasting.data import Panel
 from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.forecast import QUANTILES
 from recurra.forecasting.metrics import mase, pit_coverage, pit_histogram, weighted_quantile_loss
+from recurra.forecasting.sales.calendar import FREQUENCIES
+from recurra.forecasting.sales.data import Panel
 
 Array = NDArray[Any]
 

@@ -28,7 +28,7 @@ import numpy as np
 import polars as pl
 from measuring import Kept, apart, verdict
 
-from recurra.forecasting.data import Panel
+from recurra.forecasting.sales.data import Panel
 from recurra.sources.table import write_frames
 
 DAYS, HORIZON, SEASON = 730, 28, 7

@@ -21,10 +21,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recurra.forecasting.baselines import same_season_quantiles
-from recurra.forecasting.data import Panel
 from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.forecast import LEVELS, QUANTILES
 from recurra.forecasting.forecaster import Forecaster
+from recurra.forecasting.sales.data import Panel
 
 __all__ = ["METHODS", "PACKAGES"]
 

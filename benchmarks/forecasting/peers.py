@@ -39,10 +39,10 @@ import online_retail
 from peer_methods import METHODS, PACKAGES
 
 from recurra.errors import RecurraError
-from recurra.forecasting.data import Panel
 from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.forecast import QUANTILES
 from recurra.forecasting.metrics import bias, pit_coverage, pit_histogram, rmsse, weighted_quantile_loss
+from recurra.forecasting.sales.data import Panel
 
 Array = NDArray[Any]
 

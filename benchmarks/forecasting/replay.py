@@ -29,7 +29,7 @@ import online_retail
 from recurra import Forecaster
 from recurra.errors import RecurraError
 from recurra.forecasting.backtest import backtest
-from recurra.forecasting.data import Panel
+from recurra.forecasting.sales.data import Panel
 from recurra.forecasting.stock_backtest import FILL_RATES, replay_stock
 
 EXAMPLES = Path(online_retail.__file__).parent

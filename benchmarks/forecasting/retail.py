@@ -23,8 +23,8 @@ import online_retail
 from recurra import Forecaster
 from recurra.errors import RecurraError
 from recurra.forecasting.backtest import backtest
-from recurra.forecasting.data import Panel
 from recurra.forecasting.distribution import Copula
+from recurra.forecasting.sales.data import Panel
 
 HORIZON = 28
 BAR, MINUTES, GIGABYTES = 0.94, 5.0, 3.0

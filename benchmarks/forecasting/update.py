@@ -16,8 +16,8 @@ import polars as pl
 import torch
 
 from recurra import Forecaster
-from recurra.forecasting.calendar import FREQUENCIES
-from recurra.forecasting.data import Panel
+from recurra.forecasting.sales.calendar import FREQUENCIES
+from recurra.forecasting.sales.data import Panel
 
 START = np.datetime64("2023-01-01")
 

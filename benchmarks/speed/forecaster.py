@@ -17,7 +17,7 @@ from common import Row, parse, parser, path, report
 
 from recurra import Forecaster
 from recurra.bench.timing import Times, check_alike
-from recurra.forecasting.data import Panel
+from recurra.forecasting.sales.data import Panel
 
 SALES = Path(__file__).resolve().parents[2] / "examples" / "online_retail_200.csv.gz"
 WAYS = {"torch's kernels": "torch", "recurra": None}

@@ -10,8 +10,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from small_shop import frame_of, shop, tiny
 
-from recurra.forecasting.data import Panel
 from recurra.forecasting.forecaster import Forecaster
+from recurra.forecasting.sales.data import Panel
 
 
 @pytest.fixture(autouse=True)

@@ -9,13 +9,13 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from recurra.forecasting.calendar import FREQUENCIES
-from recurra.forecasting.data import Panel, date_column
 from recurra.forecasting.fitting import make_network
 from recurra.forecasting.forecaster import Forecaster
 from recurra.forecasting.history import History, history_of
 from recurra.forecasting.inputs import Inputs
 from recurra.forecasting.network import ForecastNetwork
+from recurra.forecasting.sales.calendar import FREQUENCIES
+from recurra.forecasting.sales.data import Panel, date_column
 
 HORIZON = 5
 TINY: dict[str, Any] = {

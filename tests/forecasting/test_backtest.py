@@ -13,8 +13,6 @@ from small_shop import HORIZON, frame_of, panel_of, sales, shop, tiny
 from recurra.errors import InputError, UsageError
 from recurra.forecasting.backtest import Backtest, backtest
 from recurra.forecasting.baselines import same_season_quantiles, seasonal_naive_quantiles
-from recurra.forecasting.covariates import AT_LEAST, MISSING
-from recurra.forecasting.data import Panel
 from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.error_costs import error_cost
 from recurra.forecasting.forecast import LEVELS, QUANTILES
@@ -27,6 +25,8 @@ from recurra.forecasting.metrics import (
     rmsse,
     weighted_quantile_loss,
 )
+from recurra.forecasting.sales.covariates import AT_LEAST, MISSING
+from recurra.forecasting.sales.data import Panel
 
 COSTS = {f"item {n:02}": 1.0 + n for n in range(6)}
 

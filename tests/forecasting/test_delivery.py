@@ -12,10 +12,10 @@ from small_shop import shop, tiny
 
 from recurra.errors import InputError, UsageError
 from recurra.forecasting import delivery, forecaster
-from recurra.forecasting.data import Panel
 from recurra.forecasting.delivery import Delivery, check_terms, deliver, prepare_folder
 from recurra.forecasting.forecaster import Forecaster
-from recurra.forecasting.stock_files import read_stock
+from recurra.forecasting.sales.data import Panel
+from recurra.forecasting.stock.files import read_stock
 
 
 def silent(_: str) -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from small_shop import HORIZON, history_from, network_for, panel_of, sales, shop, tiny
 
-from recurra.forecasting.data import Panel
 from recurra.forecasting.dependence import fit_copula
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
+from recurra.forecasting.sales.data import Panel
 
 TAUS = np.array(LEVELS)
 

@@ -8,9 +8,9 @@ import pytest
 
 from recurra.errors import UsageError
 from recurra.forecasting import forecast as forecast_module
-from recurra.forecasting.calendar import FREQUENCIES
 from recurra.forecasting.distribution import Copula, Quantiles
 from recurra.forecasting.forecast import LEVELS, QUANTILES, Forecast
+from recurra.forecasting.sales.calendar import FREQUENCIES
 
 
 def forecast(series: int = 3, horizon: int = 4, *, whole: bool = False, shared: float = 0.0) -> Forecast:

@@ -17,10 +17,10 @@ from small_shop import HORIZON, assert_sound, frame_of, numbers, panel_of, sales
 
 from recurra.cells import CELLS
 from recurra.errors import InputError, NotFittedError, RecurraError, UsageError
-from recurra.forecasting.data import Panel
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import QUANTILES
 from recurra.forecasting.forecaster import Forecaster
+from recurra.forecasting.sales.data import Panel
 
 COLUMNS = ["unique_id", "ds", "mean", *(f"q{level:g}" for level in QUANTILES)]
 

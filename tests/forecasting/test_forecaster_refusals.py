@@ -12,8 +12,8 @@ import pytest
 from small_shop import HORIZON, assert_sound, frame_of, panel_of, sales, tiny
 
 from recurra.errors import InputError, NotFittedError, UsageError
-from recurra.forecasting.data import Panel
 from recurra.forecasting.forecaster import Forecaster
+from recurra.forecasting.sales.data import Panel
 
 
 def test_nothing_works_before_fit(tmp_path: Path) -> None:

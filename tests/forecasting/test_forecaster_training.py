@@ -16,7 +16,7 @@ from small_shop import HORIZON, assert_sound, panel_of, shop, tiny
 
 from recurra.errors import NotFittedError, UsageError
 from recurra.forecasting import settings as module
-from recurra.forecasting.data import Panel
+from recurra.forecasting.sales.data import Panel
 from recurra.forecasting.windows import Windows
 from recurra.training import Recipe
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_shop import history_from, panel_of, sales
 
-from recurra.forecasting.calendar import FREQUENCIES, calendar_features
-from recurra.forecasting.covariates import AT_LEAST, MISSING, OBSERVED, Covariates
-from recurra.forecasting.data import Panel
 from recurra.forecasting.history import MEMORIES, History, Running, history_of
 from recurra.forecasting.inputs import Inputs
+from recurra.forecasting.sales.calendar import FREQUENCIES, calendar_features
+from recurra.forecasting.sales.covariates import AT_LEAST, MISSING, OBSERVED, Covariates
+from recurra.forecasting.sales.data import Panel
 
 
 def history(

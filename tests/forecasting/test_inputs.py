@@ -10,10 +10,10 @@ import pytest
 from small_shop import HORIZON, assert_sound, frame_of, numbers, panel_of, sales, shop, tiny
 
 from recurra.errors import InputError, ModelError
-from recurra.forecasting.covariates import AT_LEAST, MISSING, OBSERVED, Covariates
-from recurra.forecasting.data import Panel
 from recurra.forecasting.forecaster import Forecaster
 from recurra.forecasting.inputs import Inputs, Scale, typical_size
+from recurra.forecasting.sales.covariates import AT_LEAST, MISSING, OBSERVED, Covariates
+from recurra.forecasting.sales.data import Panel
 
 
 def known(panel: Panel, **covariates: Any) -> Panel:

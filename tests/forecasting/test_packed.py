@@ -22,10 +22,10 @@ from recurra import native
 from recurra.cells import CELLS
 from recurra.errors import MissingExtraError, ModelError, UsageError
 from recurra.forecasting import fitting
-from recurra.forecasting.data import Panel
 from recurra.forecasting.forecaster import Forecaster
 from recurra.forecasting.network import ForecastNetwork
 from recurra.forecasting.packed import PackedNetwork
+from recurra.forecasting.sales.data import Panel
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="the extension was not built")
 

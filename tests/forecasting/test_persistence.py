@@ -17,8 +17,8 @@ from small_shop import HORIZON, frame_of, panel_of, sales, tiny
 import recurra
 from recurra.artifact import Model, load_model, save_model
 from recurra.errors import ModelError, RecurraError
-from recurra.forecasting.data import Panel
 from recurra.forecasting.forecaster import Forecaster
+from recurra.forecasting.sales.data import Panel
 
 
 @pytest.fixture(scope="module")

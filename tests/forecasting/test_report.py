@@ -12,15 +12,15 @@ import pytest
 from recurra.forecasting import metrics
 from recurra.forecasting.backtest import Backtest, Score, Window
 from recurra.forecasting.baselines import same_season_quantiles
-from recurra.forecasting.calendar import FREQUENCIES
-from recurra.forecasting.data import Panel
 from recurra.forecasting.error_costs import ErrorCost
-from recurra.forecasting.replay import Played
 from recurra.forecasting.report import ReportContent, render_report, write_report
 from recurra.forecasting.report_backtest import headline
-from recurra.forecasting.stock import plan_stock
+from recurra.forecasting.sales.calendar import FREQUENCIES
+from recurra.forecasting.sales.data import Panel
+from recurra.forecasting.stock.plan import plan_stock
+from recurra.forecasting.stock.replay import Played
+from recurra.forecasting.stock.terms import StockTerms, item_terms
 from recurra.forecasting.stock_backtest import Replay
-from recurra.forecasting.terms import StockTerms, item_terms
 from recurra.reporting import plots
 from recurra.reporting.page import Html
 

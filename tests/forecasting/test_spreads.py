@@ -8,13 +8,13 @@ import pytest
 from small_shop import panel_of
 
 from recurra.errors import UsageError
-from recurra.forecasting.calendar import FREQUENCIES
-from recurra.forecasting.covariates import AT_LEAST
-from recurra.forecasting.data import Panel
 from recurra.forecasting.distribution import Copula, Quantiles
 from recurra.forecasting.forecast import LEVELS, Forecast
+from recurra.forecasting.sales.calendar import FREQUENCIES
+from recurra.forecasting.sales.covariates import AT_LEAST
+from recurra.forecasting.sales.data import Panel
 from recurra.forecasting.spreads import check_past, own_spreads
-from recurra.forecasting.terms import ItemTerms, StockTerms, item_terms
+from recurra.forecasting.stock.terms import ItemTerms, StockTerms, item_terms
 
 RATE, DAYS = 20.0, 28 * 5
 

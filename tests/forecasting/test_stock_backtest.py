@@ -11,9 +11,9 @@ from small_shop import shop, tiny
 
 from recurra.errors import UsageError
 from recurra.forecasting.backtest import Backtest, backtest
-from recurra.forecasting.covariates import AT_LEAST
+from recurra.forecasting.sales.covariates import AT_LEAST
+from recurra.forecasting.stock.terms import StockTerms
 from recurra.forecasting.stock_backtest import replay_stock
-from recurra.forecasting.terms import StockTerms
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from small_shop import HORIZON, frame_of, numbers, shop, tiny
 
 from recurra import native
 from recurra.errors import InputError, UsageError
-from recurra.forecasting.data import Panel
 from recurra.forecasting.forecaster import Forecaster
+from recurra.forecasting.sales.data import Panel
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "forecaster-v1"
 CUT = 50

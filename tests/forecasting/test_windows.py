@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_shop import HORIZON, history_from, network_for, panel_of, shop
 
-from recurra.forecasting.covariates import AT_LEAST, MISSING
 from recurra.forecasting.forecast import LEVELS
 from recurra.forecasting.history import History, logarithm
 from recurra.forecasting.metrics import weighted_quantile_loss
 from recurra.forecasting.network import answer, remember
+from recurra.forecasting.sales.covariates import AT_LEAST, MISSING
 from recurra.forecasting.windows import Batch, QuantileProblem, Windows, beyond, pinball
 from recurra.state import flatten
 

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recurra.errors import InputError, RecurraError, UsageError
-from recurra.forecasting.data import Panel
+from recurra.forecasting.sales.data import Panel
 from recurra.sources import Source
 from recurra.sources.table import read_source
 

@@ -18,7 +18,7 @@ import pytest
 from adbc_driver_postgresql import dbapi
 
 from recurra.errors import InputError, UsageError
-from recurra.forecasting.data import Panel
+from recurra.forecasting.sales.data import Panel
 from recurra.sources import Source
 from recurra.sources.table import read_source
 

@@ -113,7 +113,7 @@ def forecast(
     """Forecast sales with uncertainty, and from that what to order now."""
     with o.verb(as_json) as console:
         from recurra.forecasting.delivery import check_production, check_terms, deliver, prepare_folder
-        from recurra.forecasting.future import check_ahead
+        from recurra.forecasting.sales.future import check_ahead
 
         if paths is not None and out is None:
             raise UsageError("--paths are written to a file", hint="Name the folder with --out.")
@@ -215,7 +215,7 @@ def backtest(
     """Say how good forecasts of the past would have been, beside the baselines."""
     with o.verb(as_json) as console:
         from recurra.forecasting.backtest import backtest as run
-        from recurra.forecasting.stock_files import read_stock
+        from recurra.forecasting.stock.files import read_stock
 
         replay = stock.asked_replay(context)
         forecaster = _untrained(context)

@@ -13,6 +13,6 @@ except ImportError as error:
 
 from recurra.forecasting.forecaster import Forecaster
 from recurra.forecasting.production import ProductionPlan, plan_production
-from recurra.forecasting.stock import StockPlan
+from recurra.forecasting.stock.plan import StockPlan
 
 __all__ = ["Forecaster", "ProductionPlan", "StockPlan", "plan_production"]

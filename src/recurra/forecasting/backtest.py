@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from recurra.errors import UsageError
 from recurra.forecasting.baselines import same_season_quantiles, seasonal_naive_quantiles
-from recurra.forecasting.covariates import OBSERVED
-from recurra.forecasting.data import Panel
 from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.error_costs import ErrorCost, error_cost
 from recurra.forecasting.forecast import LEVELS, QUANTILES
@@ -32,9 +30,11 @@ from recurra.forecasting.metrics import (
     rmsse,
     weighted_quantile_loss,
 )
+from recurra.forecasting.sales.covariates import OBSERVED
+from recurra.forecasting.sales.data import Panel
 from recurra.forecasting.spreads import check_past
+from recurra.forecasting.stock.terms import StockTerms, item_numbers
 from recurra.forecasting.stock_backtest import Replay, replay_stock, replayed_items
-from recurra.forecasting.terms import StockTerms, item_numbers
 
 __all__ = ["Backtest", "Score", "Window", "backtest"]
 

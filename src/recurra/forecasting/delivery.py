@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from recurra.artifact import check_replaceable
 from recurra.errors import UsageError
 from recurra.forecasting.backtest import Backtest, backtest
-from recurra.forecasting.data import Panel
 from recurra.forecasting.forecast import QUANTILES, Forecast
 from recurra.forecasting.forecaster import Forecaster
 from recurra.forecasting.production import ProductionPlan, check_solver, plan_production
+from recurra.forecasting.sales.data import Panel
 from recurra.forecasting.spreads import check_past, plan_spreads
-from recurra.forecasting.stock import StockPlan, check_plan, default_review
-from recurra.forecasting.stock_files import read_capacity, read_stock
-from recurra.forecasting.terms import StockTerms, item_terms
+from recurra.forecasting.stock.files import read_capacity, read_stock
+from recurra.forecasting.stock.plan import StockPlan, check_plan, default_review
+from recurra.forecasting.stock.terms import StockTerms, item_terms
 from recurra.sources import files as folders
 from recurra.sources.table import write_frames, write_table
 

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from recurra.forecasting.covariates import OBSERVED
-from recurra.forecasting.data import Panel
 from recurra.forecasting.distribution import Copula, Quantiles
 from recurra.forecasting.history import History
 from recurra.forecasting.network import ForecastNetwork, answer, remember
+from recurra.forecasting.sales.covariates import OBSERVED
+from recurra.forecasting.sales.data import Panel
 
 __all__ = ["fit_copula"]
 

@@ -25,8 +25,6 @@ from torch import Tensor
 
 from recurra import state as states
 from recurra.artifact import digest_of
-from recurra.forecasting.calendar import Frequency
-from recurra.forecasting.data import Panel
 from recurra.forecasting.dependence import fit_copula
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
@@ -34,6 +32,8 @@ from recurra.forecasting.history import MEMORIES, STEPS_A_WINDOW, History, histo
 from recurra.forecasting.inputs import Inputs
 from recurra.forecasting.network import ForecastNetwork
 from recurra.forecasting.packed import PackedNetwork
+from recurra.forecasting.sales.calendar import Frequency
+from recurra.forecasting.sales.data import Panel
 from recurra.forecasting.windows import QuantileProblem, Windows
 from recurra.streaming.lower import lower
 from recurra.streaming.pack import BOUNDS, store

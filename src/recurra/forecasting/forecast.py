@@ -11,11 +11,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recurra.errors import UsageError
-from recurra.forecasting.arrivals import due_on_order
-from recurra.forecasting.calendar import Frequency
-from recurra.forecasting.data import date_column
 from recurra.forecasting.distribution import Copula, Quantiles, normal_cdf
-from recurra.forecasting.stock import (
+from recurra.forecasting.sales.calendar import Frequency
+from recurra.forecasting.sales.data import date_column
+from recurra.forecasting.stock.arrivals import due_on_order
+from recurra.forecasting.stock.plan import (
     StockPlan,
     check_plan,
     default_review,
@@ -23,7 +23,7 @@ from recurra.forecasting.stock import (
     periods_needed,
     plan_stock,
 )
-from recurra.forecasting.terms import StockTerms, item_terms
+from recurra.forecasting.stock.terms import StockTerms, item_terms
 
 __all__ = ["LEVELS", "QUANTILES", "Forecast"]
 

@@ -17,20 +17,20 @@ from recurra.errors import InputError, UsageError
 from recurra.estimator import Estimator
 from recurra.forecasting import memory as memories
 from recurra.forecasting import persistence, settings
-from recurra.forecasting.calendar import Frequency
-from recurra.forecasting.data import Cancellations, Gaps, Negative, Panel, Reading, frame_like
 from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.forecast import LEVELS, QUANTILES, Forecast
-from recurra.forecasting.future import check_ahead
 from recurra.forecasting.history import History, history_of
-from recurra.forecasting.holidays import holiday_names
 from recurra.forecasting.inputs import Inputs
-from recurra.forecasting.joined import read_all
 from recurra.forecasting.memory import Memory
 from recurra.forecasting.packed import Answering, PackedNetwork
+from recurra.forecasting.sales.calendar import Frequency
+from recurra.forecasting.sales.data import Cancellations, Gaps, Negative, Panel, Reading, frame_like
+from recurra.forecasting.sales.future import check_ahead
+from recurra.forecasting.sales.holidays import holiday_names
+from recurra.forecasting.sales.joined import read_all
 from recurra.forecasting.spreads import plan_spreads
-from recurra.forecasting.stock import StockPlan
-from recurra.forecasting.terms import StockTerms
+from recurra.forecasting.stock.plan import StockPlan
+from recurra.forecasting.stock.terms import StockTerms
 from recurra.forecasting.updating import moved_on
 from recurra.streaming.packed import Packed
 from recurra.training.outcome import Outcome

@@ -13,10 +13,10 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from recurra.forecasting.calendar import Frequency
-from recurra.forecasting.covariates import AT_LEAST, MISSING, OBSERVED
-from recurra.forecasting.data import Panel
 from recurra.forecasting.inputs import Inputs, Who
+from recurra.forecasting.sales.calendar import Frequency
+from recurra.forecasting.sales.covariates import AT_LEAST, MISSING, OBSERVED
+from recurra.forecasting.sales.data import Panel
 
 __all__ = ["MEMORIES", "STEPS_A_WINDOW", "History", "Running", "ahead_of", "history_of", "logarithm"]
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recurra.errors import InputError, ModelError
-from recurra.forecasting.calendar import Dates, Frequency, calendar_features
-from recurra.forecasting.covariates import OBSERVED, Covariates
-from recurra.forecasting.data import Panel
-from recurra.forecasting.holidays import columns, holiday_features, holiday_names
+from recurra.forecasting.sales.calendar import Dates, Frequency, calendar_features
+from recurra.forecasting.sales.covariates import OBSERVED, Covariates
+from recurra.forecasting.sales.data import Panel
+from recurra.forecasting.sales.holidays import columns, holiday_features, holiday_names
 
 __all__ = ["Inputs", "Scale", "Who", "typical_size"]
 

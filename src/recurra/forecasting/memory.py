@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recurra.forecasting.calendar import Dates, Frequency
-from recurra.forecasting.data import Panel
 from recurra.forecasting.history import History, Running, ahead_of, logarithm
 from recurra.forecasting.inputs import Inputs, Who
 from recurra.forecasting.packed import Answering
+from recurra.forecasting.sales.calendar import Dates, Frequency
+from recurra.forecasting.sales.data import Panel
 
 __all__ = ["Memory", "read"]
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from recurra.artifact import digest_of
 from recurra.errors import ModelError
-from recurra.forecasting.calendar import Frequency, frequency_named
 from recurra.forecasting.card import card
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
@@ -19,6 +18,7 @@ from recurra.forecasting.history import MEMORIES, Running
 from recurra.forecasting.inputs import Inputs, Who
 from recurra.forecasting.memory import Memory
 from recurra.forecasting.packed import PackedNetwork
+from recurra.forecasting.sales.calendar import Frequency, frequency_named
 from recurra.forecasting.settings import check_ranges
 from recurra.training.outcome import outcome_of
 

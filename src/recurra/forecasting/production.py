@@ -22,12 +22,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from recurra.errors import MissingExtraError, UsageError
-from recurra.forecasting.data import date_column
 from recurra.forecasting.forecast import Forecast
-from recurra.forecasting.inventory import read_inventory
-from recurra.forecasting.policies import service_level_stock
-from recurra.forecasting.stock import steady_paths
-from recurra.forecasting.terms import check_number, item_numbers
+from recurra.forecasting.sales.data import date_column
+from recurra.forecasting.stock.inventory import read_inventory
+from recurra.forecasting.stock.plan import steady_paths
+from recurra.forecasting.stock.policies import service_level_stock
+from recurra.forecasting.stock.terms import check_number, item_numbers
 
 __all__ = [
     "ProductionPlan",

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 import recurra
 from recurra.forecasting import report_backtest, report_plan, report_production
 from recurra.forecasting.backtest import Backtest
-from recurra.forecasting.data import Panel
 from recurra.forecasting.production import ProductionPlan
-from recurra.forecasting.rules import item_demand
-from recurra.forecasting.stock import StockPlan
-from recurra.forecasting.wording import day, period_name, periods, plural
+from recurra.forecasting.sales.data import Panel
+from recurra.forecasting.sales.wording import day, period_name, periods, plural
+from recurra.forecasting.stock.plan import StockPlan
+from recurra.forecasting.stock.rules import item_demand
 from recurra.reporting import page, plots
 from recurra.reporting.page import Fact, Html, Section, about, element, number, paragraph, percent
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recurra.forecasting.backtest import INTERVAL, Backtest, Score, Window
-from recurra.forecasting.data import Panel
 from recurra.forecasting.error_costs import ErrorCost
+from recurra.forecasting.sales.data import Panel
+from recurra.forecasting.sales.wording import day, period_name, periods, plural
 from recurra.forecasting.stock_backtest import FILL_RATES, Replay
-from recurra.forecasting.wording import day, period_name, periods, plural
 from recurra.reporting import page, plots
 from recurra.reporting.page import Fact, Html, element, number, paragraph, percent
 

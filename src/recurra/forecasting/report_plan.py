@@ -6,9 +6,9 @@ from typing import Any
 
 import narwhals.stable.v2 as nw
 
-from recurra.forecasting.calendar import Frequency
-from recurra.forecasting.stock import StockPlan
-from recurra.forecasting.wording import periods, plural
+from recurra.forecasting.sales.calendar import Frequency
+from recurra.forecasting.sales.wording import periods, plural
+from recurra.forecasting.stock.plan import StockPlan
 from recurra.reporting import page
 from recurra.reporting.page import Fact, Html, number, paragraph, percent
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from recurra.forecasting.calendar import Frequency
 from recurra.forecasting.production import ProductionPlan
-from recurra.forecasting.wording import day, periods, plural
+from recurra.forecasting.sales.calendar import Frequency
+from recurra.forecasting.sales.wording import day, periods, plural
 from recurra.reporting import page, plots
 from recurra.reporting.page import Html, number, paragraph
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from recurra import __version__
 from recurra.errors import UsageError
-from recurra.forecasting.calendar import frequency_named
-from recurra.forecasting.data import Panel
 from recurra.forecasting.history import STEPS_A_WINDOW
+from recurra.forecasting.sales.calendar import frequency_named
+from recurra.forecasting.sales.data import Panel
 from recurra.training.recipe import Recipe
 
 if TYPE_CHECKING:

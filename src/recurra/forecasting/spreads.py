@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recurra.errors import UsageError
-from recurra.forecasting.covariates import OBSERVED
-from recurra.forecasting.data import Panel
 from recurra.forecasting.forecast import Forecast
-from recurra.forecasting.rules import demand_until
-from recurra.forecasting.stock import check_plan, default_review
-from recurra.forecasting.terms import ItemTerms, StockTerms, item_terms
+from recurra.forecasting.sales.covariates import OBSERVED
+from recurra.forecasting.sales.data import Panel
+from recurra.forecasting.stock.plan import check_plan, default_review
+from recurra.forecasting.stock.rules import demand_until
+from recurra.forecasting.stock.terms import ItemTerms, StockTerms, item_terms
 
 __all__ = ["check_past", "own_spreads", "plan_spreads"]
 

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recurra.errors import InputError, UsageError
-from recurra.forecasting.covariates import MISSING, OBSERVED, Covariates
-from recurra.forecasting.data import Panel
 from recurra.forecasting.history import MEMORIES, Running, history_of
 from recurra.forecasting.inputs import Inputs, Who
 from recurra.forecasting.memory import Memory, read
 from recurra.forecasting.packed import Answering
+from recurra.forecasting.sales.covariates import MISSING, OBSERVED, Covariates
+from recurra.forecasting.sales.data import Panel
 
 __all__ = ["moved_on"]
 

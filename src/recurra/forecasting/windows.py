@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recurra.forecasting.covariates import AT_LEAST, MISSING, OBSERVED
 from recurra.forecasting.history import History
 from recurra.forecasting.network import ForecastNetwork, answer, remember
+from recurra.forecasting.sales.covariates import AT_LEAST, MISSING, OBSERVED
 from recurra.networks.heads import pinball
 
 __all__ = ["Batch", "QuantileProblem", "Windows", "beyond"]
