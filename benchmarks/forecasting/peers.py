@@ -69,6 +69,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="the shipped sales, few items and steps")
     options = parser.parse_args()
+    if options.log is not None:
+        options.log.mkdir(parents=True, exist_ok=True)
     names = options.methods.split(",")
     if unknown := [name for name in names if name not in METHODS]:
         sys.exit(f"no such method: {unknown[0]}; there are {', '.join(METHODS)}")
