@@ -158,6 +158,7 @@ def main() -> None:
         *model.notes_,
         "Prose is from 183 English books in the public domain, drama from Shakespeare, chat from BYU's chitchat (MIT).",
         "Made by benchmarks/language/train_writer.py; every 50th document was held out.",
+        "It has the sound of its texts, seldom their sense; what it writes is no fact. License: Apache-2.0.",
     )
     model.save(options.out)
     total = sum(file.stat().st_size for file in options.out.iterdir())

@@ -20,6 +20,7 @@ __all__ = ["train_language", "write"]
 NETWORK = "The network"
 CHOOSING = "How words are chosen"
 SHIPPED = Path(__file__).parents[1] / "pretrained" / "writer"
+KIND = "prose"  # of the shipped writer's, unless told otherwise: of any, half the texts would be chats
 
 
 def write(
@@ -29,7 +30,12 @@ def write(
         typer.Option(help="A model folder.", show_default="the English writer that comes with recurra"),
     ] = None,
     kind: Annotated[
-        str | None, typer.Option(help="What kind of text to write, one that the model was trained on.")
+        str | None,
+        typer.Option(
+            help="What kind of text to write, one that the model was trained on; the writer that comes along knows "
+            "prose, drama and chat.",
+            show_default="any; prose of the writer that comes along",
+        ),
     ] = None,
     topic: Annotated[
         list[str] | None,
@@ -83,6 +89,8 @@ def write(
     """Write on from a prompt."""
     with o.verb(as_json) as console:
         writer = _model(model)
+        if model is None and kind is None:
+            kind = KIND
         seed = _drawn() if seed is None else seed
         settings: dict[str, Any] = {
             "kind": kind,
