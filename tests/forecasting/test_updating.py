@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from small_shop import HORIZON, frame_of, numbers, shop, tiny
 
 from recurra import native
-from recurra.errors import InputError, UsageError
+from recurra.errors import InputError, ModelError, UsageError
 from recurra.forecasting.forecaster import Forecaster
 from recurra.forecasting.sales.data import Panel
 
@@ -159,6 +160,27 @@ def test_a_model_without_states_says_so() -> None:
     rows = pl.DataFrame({"unique_id": [model.items_[0]], "ds": [str(end + 1)], "y": [1]})
     with pytest.raises(UsageError, match="kept no states"):
         model.update(rows)
+
+
+def test_a_date_far_ahead_is_refused_before_memory_is_asked_for(
+    early: Forecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recurra.forecasting.updating.LARGEST", 1000)
+    with pytest.raises(InputError, match="more numbers than recurra holds") as caught:
+        early.update(pl.DataFrame({"unique_id": ["item 00"], "ds": ["2099-02-21"], "y": [1]}))
+    assert str(caught.value.value) == "2099-02-21"
+
+
+@pytest.mark.parametrize("wrong", ["another shape", "another name"])
+def test_states_of_another_cell_are_refused(early: Forecaster, wrong: str) -> None:
+    model = copy.deepcopy(early)
+    state = dict(model.memory_.state or {})
+    name = next(iter(state))
+    kept = state.pop(name)
+    state |= {name: kept[:, :-1]} if wrong == "another shape" else {"other": kept}
+    model.memory_ = replace(model.memory_, state=state)
+    with pytest.raises(ModelError, match="not those of its cell"):
+        model.update(after(frame_of(shop()), CUT))
 
 
 def test_bad_rows_are_errors_with_their_place(early: Forecaster) -> None:

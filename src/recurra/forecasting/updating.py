@@ -11,13 +11,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recurra.errors import InputError, UsageError
+from recurra.errors import InputError, ModelError, UsageError
 from recurra.forecasting.history import MEMORIES, Running, history_of
 from recurra.forecasting.inputs import Inputs, Who
 from recurra.forecasting.memory import Memory, read
 from recurra.forecasting.packed import Answering
 from recurra.forecasting.sales.covariates import MISSING, OBSERVED, Covariates
-from recurra.forecasting.sales.data import Panel
+from recurra.forecasting.sales.data import LARGEST, Panel
 
 __all__ = ["moved_on"]
 
@@ -37,7 +37,8 @@ def moved_on(
     """The memory of all series after the new periods of a panel; new items begin.
 
     It is that of reading the whole history, to rounding. Of `items`, those trained on, it is told the numbers. Raises
-    InputError where the panel begins in a period that was read already, UsageError where the memory holds no states.
+    InputError where the panel begins in a period that was read already or ends too late, UsageError where the memory
+    holds no states, ModelError where they are another cell's.
     """
     if memory.state is None or memory.running is None:
         raise UsageError(
@@ -52,9 +53,22 @@ def moved_on(
             value=panel.dates[0],
             hint="Give later rows alone; to correct what was, forecast from the whole history.",
         )
+    start = network.start()
+    if {name: each.shape[1:] for name, each in start.items()} != {
+        name: each.shape[1:] for name, each in memory.state.items()
+    }:
+        raise ModelError("the states that the model keeps are not those of its cell", hint="Train it again.")
     read_before = set(memory.ids)
     new = [name for name in panel.ids if name not in read_before]
-    grown, running, state = _grown(memory, panel, new, begin - end, inputs, network.start(), gaps)
+    series, length = len(memory.ids) + len(new), begin - end + len(panel.dates)
+    if series * length > LARGEST:
+        raise InputError(
+            f"{length:,} periods of {series:,} series after {memory.end} are more numbers than recurra holds "
+            f"({LARGEST:,})",
+            value=panel.dates[-1],
+            hint="Correct the date if it is wrong, or train a new model.",
+        )
+    grown, running, state = _grown(memory, panel, new, begin - end, inputs, start, gaps)
     numbers = np.array([items.get(name, 0) for name in new], dtype=np.int64)
     theirs = inputs.who(panel.select(new), numbers, len(items))
     who = Who.joined([memory.who, theirs])
