@@ -114,7 +114,7 @@ def test_absurd_sizes_are_refused_before_anything_is_allocated(
 def broken(weights: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every array, spoiled in each way that an array can be."""
     for name, array in weights.items():
-        ways = [array[:-1], array[None], array.astype(np.float16)]
+        ways = [array[:-1], array[None], array.reshape(-1)[:1], array.astype(np.float16)]
         if array.dtype.kind == "f" and array.size:
             ways += [array * np.nan, array.astype(np.float64 if array.dtype == np.float32 else np.float32)]
         for way in ways:

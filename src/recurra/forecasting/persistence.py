@@ -147,7 +147,8 @@ def _memory(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> M
         raise ModelError("an item's number has no embedding", value=codes[:, 0].max())
     along = len(inputs.past) + len(inputs.future)
     lasting = np.zeros((size, 0), np.float32) if old else floats("memory.lasting", len(inputs.measures))
-    ahead = weights["memory.known"].shape[1] if "memory.known" in weights else 0
+    given = weights.get("memory.known")
+    ahead = given.shape[1] if given is not None and given.ndim == 3 else 0
     known = np.zeros((size, 0, 0), np.float32) if old else floats("memory.known", ahead, len(inputs.future))
     end = model.rhythm_.dates(np.datetime64(fitted["end"]), 1)[0]
     if str(end) != fitted["end"] or str(end)[4] != "-":  # four digits of a year
