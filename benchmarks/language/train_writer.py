@@ -1,6 +1,6 @@
 """Train the English writer that comes with recurra: prose, drama and chat, in a folder of at most 10 MB.
 
-    python benchmarks/language/train_writer.py WORK --out src/recurra/pretrained/writer   # about 80 minutes on one core
+    python benchmarks/language/train_writer.py WORK --out src/recurra/pretrained/writer  # about 100 minutes on one core
     python benchmarks/language/train_writer.py WORK --out /tmp/writer --quick             # a minute, to see it work
 
 WORK gets the checkpoint and the text as tokens; the same call goes on after an interruption. The texts, all

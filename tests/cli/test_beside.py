@@ -109,3 +109,12 @@ def test_what_does_not_fit(run: Any, shop: Path, arguments: tuple[str, ...], cod
     answer = run("forecast", "sales.csv", *QUICK, *arguments)
     assert answer.code == code
     assert said in answer.err
+
+
+def test_what_a_trained_model_does_not_know_is_said(run: Any, shop: Path) -> None:
+    assert run("train", "forecaster", "sales.csv", *QUICK, "--static", "kind", "--out", "model").code == 0
+    table = (shop / "sales.csv").read_text().replace("green", "root")
+    (shop / "later.csv").write_text(table)
+    answer = run("forecast", "later.csv", "--model", "model")
+    assert answer.code == 0, answer.err
+    assert "Values of kind never seen in training: root; forecast as of no known kind." in answer.err

@@ -323,3 +323,5 @@ def _say_unknown(forecaster: Forecaster, panel: Panel, say: Callable[[str], obje
         some = ", ".join(unknown[:3]) + (", …" if len(unknown) > 3 else "")
         count = "1 item" if len(unknown) == 1 else f"{len(unknown):,} items"
         say(f"{count} that the model was not trained on ({some}): forecast from their own history alone.")
+    for note in forecaster.inputs_.notes(panel):
+        say(note)

@@ -64,10 +64,8 @@ def fit_copula(
 def _normal_scores(
     quantiles: Quantiles, actual: NDArray[np.float64], whole: bool, generator: np.random.Generator
 ) -> NDArray[np.float64]:
-    half = 0.5 if whole else 0.0
-    high = quantiles.probability(actual + half)
-    low = np.where(actual <= quantiles.floor, 0.0, np.minimum(quantiles.probability(actual - half), high))
-    u = low + (high - low) * generator.random(actual.shape)
+    below, at_most = quantiles.around(actual, whole=whole)
+    u = below + (at_most - below) * generator.random(actual.shape)
     return normal_scores(np.clip(u, EDGE, 1 - EDGE))
 
 

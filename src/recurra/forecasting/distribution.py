@@ -46,6 +46,12 @@ class Quantiles:
         values_at = inside + np.maximum(above, 0) - np.maximum(below, 0)
         return np.asarray(np.maximum(values_at, self.floor))
 
+    def around(self, y: Floats, *, whole: bool) -> tuple[Floats, Floats]:
+        """P(Y < y) and P(Y ≤ y) at values `y` (…); where quantities are `whole`, of the forecast rounded."""
+        below = self.probability(y - 0.5 if whole else np.nextafter(y, -np.inf))
+        below = np.where(y <= self.floor, 0.0, below)
+        return below, np.maximum(self.probability(y + 0.5 if whole else y), below)
+
     def mean(self) -> Floats:
         """The mean of each row's distribution (…,): the integral of its quantile function."""
         widths = np.diff(self.levels)

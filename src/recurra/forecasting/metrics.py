@@ -122,9 +122,7 @@ def pit_histogram(actual: Array, quantiles: Quantiles, *, whole: bool, bins: int
     y = np.asarray(actual, dtype=np.float64)
     known = ~np.isnan(y)
     y = np.where(known, y, 0.0)
-    below = quantiles.probability(y - 0.5 if whole else np.nextafter(y, -np.inf))
-    below = np.where(y <= quantiles.floor, 0.0, below)
-    at_most = np.maximum(quantiles.probability(y + 0.5 if whole else y), below)
+    below, at_most = quantiles.around(y, whole=whole)
     below, width = below[known], (at_most - below)[known]
     if not below.size:
         return np.full(bins, np.nan)
