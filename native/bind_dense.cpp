@@ -54,16 +54,19 @@ void bind_dense(nb::module_& module) {
             "cell"_a, "relu"_a, "reverse"_a, "keep"_a, "threads"_a, "rows"_a, "steps"_a, "width"_a, "units"_a,
             "counts"_a, "offsets"_a, "weight"_a, "bias_hn"_a, "h0"_a, "c0"_a, "panel"_a, "gates"_a, "y"_a, "kept"_a,
             "hn"_a, "cn"_a, "gy"_a = 0, "dh"_a = 0, "dc"_a = 0, "dgates"_a = 0);
-    module.def(
-        "dense",
-        [](const Dense& layer, const Dense* other) {
-            const bool backward = layer.gy != nullptr;
-            nb::gil_scoped_release release;
-            if (other == nullptr)
-                recurra::kernels().dense(layer, backward);
-            else
-                recurra::kernels().dense_both(layer, *other, backward);
-        },
-        "layer"_a, "other"_a.none() = nb::none(),
-        "A whole sequence forward, or, given gy, backward; of two layers at once where there are two.");
+    const auto define = [&](const char* name, bool backward, const char* doc) {
+        module.def(
+            name,
+            [backward](const Dense& layer, const Dense* other) {
+                nb::gil_scoped_release release;
+                if (other == nullptr)
+                    recurra::kernels().dense(layer, backward);
+                else
+                    recurra::kernels().dense_both(layer, *other, backward);
+            },
+            "layer"_a, "other"_a.none() = nb::none(), doc);
+    };
+    // Which of them is said, not seen: where all rows are empty, the arrays of either have no address.
+    define("dense_forward", false, "A whole sequence forward; of two layers at once where there are two.");
+    define("dense_backward", true, "Backward, after forward; of two layers at once where there are two.");
 }

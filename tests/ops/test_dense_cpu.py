@@ -101,6 +101,13 @@ def test_the_extension_is_the_definition(cell: str, ragged: bool, reverse: bool,
         assert_the_definition(made(cell, rows, steps, inputs, units, ragged, reverse))
 
 
+@pytest.mark.parametrize("reverse", [False, True], ids=["onward", "backward"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_rows_may_all_be_empty(cell: str, reverse: bool, variant: str) -> None:
+    case = made(cell, 2, 3, 4, 17, False, reverse)
+    assert_the_definition(case._replace(lengths=torch.zeros(2, dtype=torch.long)))
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_two_threads_give_the_same(cell: str, variant: str) -> None:
     torch.set_num_threads(2)  # the folder's fixture sets it back

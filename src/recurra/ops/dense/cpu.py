@@ -242,7 +242,7 @@ def _forward(layers: list[Layer], keep: bool) -> list[Run]:
             torch.mm(x, ih.t(), out=run.projected)
         else:
             torch.addmm(run.filled_gates(inputs.bias), x, ih.t(), out=run.projected)
-    native.extension().dense(*(run.layer() for run in runs))
+    native.extension().dense_forward(*(run.layer() for run in runs))
     return runs
 
 
@@ -286,7 +286,7 @@ class _Dense(torch.autograd.Function):
 
 def _backward(runs: list[Run], layers: list[Layer], grads: Any, needed: Any) -> list[list[Tensor | None]]:
     backs = [Back(run, *each) for run, each in zip(runs, grads, strict=True)]
-    native.extension().dense(*(back.layer() for back in backs))
+    native.extension().dense_backward(*(back.layer() for back in backs))
     return [
         back.results(layer.inputs, Inputs(*need))
         for back, layer, need in zip(backs, layers, needed, strict=True)
