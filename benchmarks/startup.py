@@ -1,11 +1,14 @@
 """How long recurra takes to start: the wall time of a new process, beside Python's own. The bar is 0.3 s each.
 
+Modules come from byte code, as they do where recurra is installed, whatever PYTHONDONTWRITEBYTECODE says here.
+`import numpy` is what all that computes pays.
 With torch there, the first token of a packed network (10,000 words, 2 × LSTM(512), int8) is timed too, from the start
 of the process, beside `import torch` alone.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -20,6 +23,7 @@ HELP = "import sys; sys.argv = ['recurra', '--help']; from recurra.cli import ma
 SUGGEST = "import sys; sys.argv = ['recurra', 'suggest', 'see you to']; from recurra.cli import main; main()"
 COMMANDS = {
     "python -c pass": "pass",
+    "python -c 'import numpy'": "import numpy",
     "python -c 'import recurra'": "import recurra",
     "recurra --help": HELP,
     "recurra suggest": SUGGEST,
@@ -44,10 +48,12 @@ session.generate(1)
 """
 
 
-def seconds(program: str) -> float:
-    """The wall time of one process; an error if it fails."""
+def seconds(program: str, bytecode: str) -> float:
+    """The wall time of one process that keeps byte code in a folder; an error if it fails."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = kept | {"PYTHONPYCACHEPREFIX": bytecode}
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL, env=environment)
     return time.perf_counter() - start
 
 
@@ -56,17 +62,17 @@ def main() -> None:
         commands = dict(COMMANDS)
         if find_spec("torch") is not None:
             path = str(Path(folder) / "net.packed")
-            seconds(PACK.format(path=path))
+            seconds(PACK.format(path=path), folder)
             commands |= {"first token, packed": TOKEN.format(path=path), "import torch": "import torch"}
-        measure(commands)
+        measure(commands, folder)
 
 
-def measure(commands: dict[str, str]) -> None:
+def measure(commands: dict[str, str], bytecode: str) -> None:
     """Print the wall times of processes that run these programs."""
     # Once for nothing, so that the files are in the disk's cache and byte code is compiled; then in turns.
     for program in commands.values():
-        seconds(program)
-    rounds = [{name: seconds(program) for name, program in commands.items()} for _ in range(RUNS)]
+        seconds(program, bytecode)
+    rounds = [{name: seconds(program, bytecode) for name, program in commands.items()} for _ in range(RUNS)]
     print(f"{'process':<28}{'median':>9}{'fastest':>9}{'slowest':>9}   median of {RUNS}, bar {BAR} s")
     for name in commands:
         times = [times[name] for times in rounds]

@@ -103,6 +103,13 @@ def test_the_lists_of_verbs_come_without_rich(arguments: list[str]) -> None:
     assert "rich" not in packages
 
 
+def test_a_plain_question_to_the_keyboard_loads_the_least() -> None:
+    packages, printed = loaded(RUN.format(arguments=["recurra", "suggest", "--no-personal", "see you to"]))
+    assert "tonight" in printed
+    needless = {"typer", "rich", "pydantic", "tokenizers", "rapidfuzz", "hashlib", "shutil", "difflib"}
+    assert packages & (HEAVY | needless) == set()
+
+
 def test_the_check_itself_sees_what_is_loaded() -> None:
     packages, _ = loaded("import recurra; recurra.Forecaster().check_arguments()")
     assert {"torch", "polars"} <= packages

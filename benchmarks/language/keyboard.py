@@ -16,8 +16,6 @@ RECURRA_DATA names the folder that holds dialogue/ and text/.
 from __future__ import annotations
 
 import argparse
-import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -142,7 +140,7 @@ def measure(suggest: Suggests, texts: Iterable[str], words: int) -> Tally:
 
 
 def speed(folder: Path) -> None:
-    """One step of the network in torch beside one keystroke here; the process from its start."""
+    """One step of the network in torch beside one keystroke here; startup.py times the process from its start."""
     import torch
 
     from recurra.language.suggestion.fitting import make_network
@@ -167,13 +165,6 @@ def speed(folder: Path) -> None:
             strokes.append(time.perf_counter() - begun)
     middle, late = 1e3 * np.quantile(strokes, [0.5, 0.95])
     print(f"one keystroke here, p95: {late:.2f} ms, median {middle:.2f} ms")
-    command = [sys.executable, "-m", "recurra.cli", "suggest", "--model", str(folder), "see you to"]
-    seconds = []
-    for _ in range(8):
-        begun = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        seconds.append(time.perf_counter() - begun)
-    print(f"recurra suggest, from the start of the process: {statistics.median(seconds[1:]):.2f} s")
 
 
 def main() -> None:

@@ -11,11 +11,9 @@ Nothing in a model folder is ever run: no pickle, no names of code. This module 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
-import shutil
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -112,7 +110,7 @@ def save_model(
     fresh = target.with_name(f".{target.name}.new-{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(fresh, ignore_errors=True)
+        _remove(fresh)
         fresh.mkdir()
         try:
             for name, content in files.items():
@@ -123,7 +121,7 @@ def save_model(
             sync(fresh)
             _swap(fresh, target)
         finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+            _remove(fresh)
     except OSError as error:
         raise RecurraError(
             f"the model could not be written: {error.strerror or error}",
@@ -154,6 +152,8 @@ def load_model(folder: str | Path) -> Model:
 
 def digest_of(weights: Mapping[str, np.ndarray[Any, Any]]) -> str:
     """Which weights these are: a packed network names those that it was made of."""
+    import hashlib
+
     found = hashlib.sha256()
     for name in sorted(weights):
         array = weights[name]
@@ -178,7 +178,7 @@ def _former(target: Path) -> Path:
 def _swap(fresh: Path, target: Path) -> None:
     former = _former(target)
     if target.exists():
-        shutil.rmtree(former, ignore_errors=True)
+        _remove(former)
         os.replace(target, former)  # noqa: PTH105
     try:
         os.replace(fresh, target)  # noqa: PTH105
@@ -187,7 +187,14 @@ def _swap(fresh: Path, target: Path) -> None:
             os.replace(former, target)  # noqa: PTH105
         raise
     sync(target.parent)
-    shutil.rmtree(former, ignore_errors=True)
+    _remove(former)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder with all that is in it, as far as that can be done."""
+    import shutil  # only writers need it
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_replaceable(target: Path) -> None:

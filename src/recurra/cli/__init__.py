@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -16,8 +17,12 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that the terminal's encoding lacks must not cost the result.
         sys.stdout.reconfigure(errors="backslashreplace")
+    # What answers at once leaves no garbage worth a search, neither while it loads nor as it ends.
+    gc.disable()
     if answer(sys.argv[1:]):
+        gc.freeze()
         sys.exit(_flushed(0))
+    gc.enable()
     from recurra.cli.app import app
 
     try:

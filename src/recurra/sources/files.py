@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +31,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise InputError(
             "the folder to write to does not exist", file=target, hint=f"Make {target.parent} first."
         )
-    temporary = target.with_name(f".{secrets.token_hex(6)}.{target.name}")
+    temporary = target.with_name(f".{os.urandom(6).hex()}.{target.name}")
     try:
         with _replacing(target, temporary):
             yield temporary
@@ -100,6 +98,8 @@ def existing_file(path: str | os.PathLike[str]) -> Path:
         return wanted
     if not wanted.parent.is_dir():
         raise InputError(f"no such file: there is no folder {wanted.parent}", file=wanted)
+    import difflib
+
     names = sorted(entry.name for entry in wanted.parent.iterdir() if entry.is_file())
     near = difflib.get_close_matches(wanted.name, names, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Look into {wanted.parent.resolve()}."

@@ -6,13 +6,12 @@ metadata `recurra`. Nothing in it is ever run but by the engine, which checks ev
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,9 @@ from numpy.typing import NDArray
 from recurra.errors import ModelError, UsageError
 from recurra.sources.files import atomic_write
 from recurra.streaming import weights as formats
-from recurra.streaming.program import AXES, Instruction, Place, Program, places
+
+if TYPE_CHECKING:
+    from recurra.streaming.program import Program
 
 __all__ = ["BOUNDS", "Packed", "PackedMatrix", "parse", "stored"]
 
@@ -31,7 +32,6 @@ SMALL = 1024  # numbers of a matrix that is not worth fewer bits
 NARROW = 64  # inputs below which int4's groups would hold mostly filling: int8 then
 # How far the packed network's outputs may be from its source's, as a share of their root mean square.
 BOUNDS = {"float32": 1e-3, "float16": 1e-2, "int8": 0.1, "int4": 0.5}
-SPACES = ("frame", "state", "constants")
 _TYPES = {"F32": np.float32, "I64": np.int64, "U8": np.uint8}
 _AGAIN = "Copy the file again, or pack the network again."
 
@@ -67,6 +67,8 @@ class Packed:
     @classmethod
     def of(cls, program: Program, matrices: list[PackedMatrix], about: Mapping[str, Any]) -> Packed:
         """A program with its matrices packed; `about` are plain JSON values that are kept with it."""
+        from recurra.streaming.program import row  # what is packed already needs none of it
+
         operations = sorted({each.op for each in program.instructions})
         description = {
             "format": FORMAT,
@@ -81,7 +83,7 @@ class Packed:
             "frame": program.frame,
             "about": dict(about),
         }
-        rows = [_row(each, operations.index(each.op)) for each in program.instructions]
+        rows = [row(each, operations.index(each.op)) for each in program.instructions]
         table = np.array(rows, np.int64).reshape(len(rows), -1)
         made = cls(description, table, _whole_lines(program.constants), program.initial, matrices)
         description["digest"] = _digest(made)
@@ -275,32 +277,12 @@ def _tensors(packed: Packed) -> dict[str, NDArray[Any]]:
 
 def _digest(packed: Packed) -> str:
     """Which network this is: two with the same digest continue each other's sessions."""
+    import hashlib
+
     found = hashlib.sha256(json.dumps(packed.description, sort_keys=True).encode())
     for array in _tensors(packed).values():
         found.update(array.tobytes())
     return found.hexdigest()
-
-
-def _row(each: Instruction, op: int) -> list[int]:
-    """An instruction as whole numbers: axes are filled up from the left."""
-    if each.op in ("linear", "embed", "attend"):  # vectors that may differ in length
-        shape = [1] * AXES
-    else:
-        shape = [1] * (AXES - len(each.out.shape)) + list(each.out.shape)
-    row = [op, len(each.ins), *shape]
-    for place in places(each):
-        row += _place(place, vector=each.op in ("linear", "embed", "attend"))
-    row += [0] * (2 + AXES) * (3 - len(each.ins))
-    return [*row, *each.numbers, *[0] * (2 - len(each.numbers))]
-
-
-def _place(place: Place, vector: bool) -> list[int]:
-    strides = [0] * (AXES - len(place.strides)) + list(place.strides)
-    if vector:
-        if place.shape[:-1] and math.prod(place.shape[:-1]) != 1:
-            raise UsageError("a product takes and gives a vector", value=place.shape)
-        strides = [0] * (AXES - 1) + [1]
-    return [SPACES.index(place.space), place.offset, *strides]
 
 
 def _whole_lines(numbers: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-__all__ = ["AXES", "Input", "Instruction", "Leaf", "Place", "Program", "Section", "Space", "places"]
+from recurra.errors import UsageError
+
+__all__ = ["AXES", "Input", "Instruction", "Leaf", "Place", "Program", "Section", "Space", "places", "row"]
 
 AXES = 4  # an instruction loops over at most as many axes
 Space = Literal["frame", "state", "constants"]
@@ -100,3 +102,25 @@ class Program:
 def places(instruction: Instruction) -> Sequence[Place]:
     """All places of an instruction, the result's first."""
     return (instruction.out, *instruction.ins)
+
+
+def row(each: Instruction, op: int) -> list[int]:
+    """An instruction as the engine reads it, whole numbers: axes are filled up from the left."""
+    if each.op in ("linear", "embed", "attend"):  # vectors that may differ in length
+        shape = [1] * AXES
+    else:
+        shape = [1] * (AXES - len(each.out.shape)) + list(each.out.shape)
+    made = [op, len(each.ins), *shape]
+    for place in places(each):
+        made += _place(place, vector=each.op in ("linear", "embed", "attend"))
+    made += [0] * (2 + AXES) * (3 - len(each.ins))
+    return [*made, *each.numbers, *[0] * (2 - len(each.numbers))]
+
+
+def _place(place: Place, vector: bool) -> list[int]:
+    strides = [0] * (AXES - len(place.strides)) + list(place.strides)
+    if vector:
+        if place.shape[:-1] and math.prod(place.shape[:-1]) != 1:
+            raise UsageError("a product takes and gives a vector", value=place.shape)
+        strides = [0] * (AXES - 1) + [1]
+    return [get_args(Space).index(place.space), place.offset, *strides]

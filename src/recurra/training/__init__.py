@@ -8,16 +8,22 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from recurra.training.outcome import Outcome
-from recurra.training.recipe import Recipe
-
 if TYPE_CHECKING:
     from recurra.training.loop import train
+    from recurra.training.outcome import Outcome
     from recurra.training.problem import Batch, Problem, Source
+    from recurra.training.recipe import Recipe
 
 __all__ = ["Batch", "Outcome", "Problem", "Recipe", "Source", "train"]
 
-_WHERE = {"Batch": "problem", "Problem": "problem", "Source": "problem", "train": "loop"}
+_WHERE = {
+    "Batch": "problem",
+    "Outcome": "outcome",
+    "Problem": "problem",
+    "Recipe": "recipe",
+    "Source": "problem",
+    "train": "loop",
+}
 
 
 def __getattr__(name: str) -> Any:

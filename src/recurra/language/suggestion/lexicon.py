@@ -64,8 +64,9 @@ class Lexicon:
         self, words: Sequence[str], counts: Floats, tokens: NDArray[np.int32], marks: Sequence[str]
     ) -> None:
         self.words, self.counts, self.tokens, self.marks = list(words), counts, tokens, tuple(marks)
-        self.keys = folded("\n".join(self.words)).split("\n")  # all at once: a keyboard starts with this
-        if len(self.keys) != len(self.words) or not all(map(lt, self.keys, self.keys[1:])):
+        # What `folded` does, without calling it for each word: a keyboard starts with this.
+        self.keys = [word.lower().replace("’", "'") if "’" in word else word.lower() for word in self.words]
+        if not all(map(lt, self.keys, self.keys[1:])):
             raise ModelError("the words are not sorted")
         size = len(self.keys)
         if not size or counts.shape != (size,) or tokens.shape != (size,) or not (counts > 0).all():
