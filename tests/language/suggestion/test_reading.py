@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from recurra.language.suggestion import Keyboard
+from recurra.language.suggestion.chances import best_of
 from recurra.language.suggestion.lexicon import folded, pieces
-from recurra.language.suggestion.reading import best_of, split
+from recurra.language.suggestion.personal import Personal
+from recurra.language.suggestion.reading import split
 from recurra.language.suggestion.writing import Habits, written
 
 START = "How are you?\n"
@@ -30,6 +32,9 @@ def said(keyboard: Keyboard, text: str, k: int = 3) -> list[str]:
         ("I don't", "don't"),
         ("dogs'", "dogs'"),
         ("(wor", "wor"),
+        ("wor\n", ""),
+        ("a'b 'tis", "tis"),
+        ("rock'n", "rock'n"),
     ],
 )
 def test_a_text_ends_in_what_is_typed_of_a_word(text: str, prefix: str) -> None:
@@ -92,7 +97,37 @@ def test_reading_bit_by_bit_is_reading_at_once(folder: Path, text: str, cut: int
     assert [each.text for each in one.suggest(text)] == [each.text for each in two.suggest(text)]
 
 
-@given(st.lists(st.floats(0, 1, width=32), max_size=60), st.integers(1, 8))
+LETTERS = ["t", "o", "l", "w", "e", "a", "'", ".", ",", " ", "\n", "-", "3", "Z", "é"]
+WORDS = ["London ", "Zsófia ", "we really like ", "see you t", "don't ", "How are you? ", "tomorow"]
+KEYS = st.one_of(
+    st.sampled_from(LETTERS), st.sampled_from(WORDS), st.integers(1, 12)
+)  # a number: so many deletions
+
+
+@given(st.lists(KEYS, max_size=12), st.booleans())
+@example(["see you tomorrow", 9, " ", "London", 8, "t"], True)
+@example(["Zsófia and Zsófia ", 3, "a ", 12, "Zs"], False)
+def test_typing_and_deleting_comes_to_what_the_text_says(
+    folder: Path, keys: list[str | int], own: bool
+) -> None:
+    one, two = (Keyboard.load(folder) for _ in range(2))
+    for each in (one, two):
+        each.blocked = ["London"] if own else []
+        each.personal = Personal() if own else None
+        if own:
+            each.learn("Zsófia will see you in Zürich. Zsófia really likes London")
+    text = ""
+    for key in keys:
+        text = text + key if isinstance(key, str) else text[:-key]
+        one.suggest(text, k=5)
+    assert one.suggest(text, k=5) == two.suggest(text, k=5)
+
+
+@given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), max_size=90), st.integers(1, 40))
 def test_the_best_are_the_largest(values: list[float], k: int) -> None:
     array = np.array(values, np.float32)
-    assert array[best_of(array, k)].tolist() == sorted(array.tolist(), reverse=True)[:k]
+    found = best_of(array, k)
+    assert len(set(found)) == min(k, len(values))
+    assert array[found].tolist() == sorted(array.tolist(), reverse=True)[:k]
+    if k <= 16:
+        assert found == sorted(range(len(values)), key=lambda at: (-values[at], at))[:k]

@@ -6,7 +6,7 @@ Text becomes tokens here: words without regard to capitals, numbers as one token
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from functools import cached_property
 from operator import lt
@@ -17,7 +17,19 @@ from numpy.typing import NDArray
 from recurra.errors import ModelError
 from recurra.text.words import BLANK, BREAK, words
 
-__all__ = ["LINE", "MARK", "NUMBER", "SPECIALS", "START", "UNKNOWN", "Lexicon", "folded", "is_word", "pieces"]
+__all__ = [
+    "LINE",
+    "MARK",
+    "NUMBER",
+    "SPECIALS",
+    "START",
+    "UNKNOWN",
+    "Lexicon",
+    "Strangers",
+    "folded",
+    "is_word",
+    "pieces",
+]
 
 # The tokens that are no words and no marks: before a text, the end of a line, other words, numbers, other marks.
 START, LINE, UNKNOWN, NUMBER, MARK = range(5)
@@ -120,3 +132,36 @@ class Lexicon:
         if any(map(str.isdigit, piece)):
             return NUMBER
         return self.mark_tokens.get(piece, UNKNOWN if piece[0].isalpha() else MARK)
+
+
+class Strangers:
+    """Words that a lexicon does not know, folded, numbered from `first` on as they come."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.names: list[str] = []  # in the order of their numbers
+        self._numbers: dict[str, int] = {}
+        self._sorted: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def number(self, word: str) -> int:
+        """Its number; a word that is new gets the next one."""
+        number = self._numbers.setdefault(word, self.first + len(self.names))
+        if number == self.first + len(self.names):
+            self.names.append(word)
+            insort(self._sorted, word)
+        return number
+
+    def beginning(self, prefix: str) -> tuple[list[str], list[int]]:
+        """The words that begin with a prefix, sorted, and their numbers."""
+        words = self._sorted[bisect_left(self._sorted, prefix) : bisect_left(self._sorted, prefix + BEYOND)]
+        return words, [self._numbers[word] for word in words]
+
+    def copy(self) -> Strangers:
+        """The same words, to which others may be added."""
+        other = Strangers(self.first)
+        other.names, other._sorted = self.names.copy(), self._sorted.copy()
+        other._numbers = self._numbers.copy()
+        return other

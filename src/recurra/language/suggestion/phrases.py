@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recurra.errors import InputError
 
-__all__ = ["Phrases"]
+__all__ = ["Counts", "Phrases"]
 
 LONGEST = 2  # words before a word that are remembered with it
-LARGEST = 1e200  # where weights are brought back to small numbers
+LARGEST = 1e15  # where weights are brought back to small numbers: far below float32's end
 
 W = TypeVar("W", bound=Hashable)
-V = TypeVar("V", bound=Hashable)
 
 
 class Phrases(Generic[W]):
@@ -64,21 +63,6 @@ class Phrases(Generic[W]):
         """How many words stood behind a context."""
         return self.totals.get(context, 0.0) / self.now
 
-    def shares(self, context: tuple[W, ...]) -> NDArray[np.float64]:
-        """The share of each word behind a context, in the order of `after`."""
-        words = self.after.get(context, {})
-        return np.fromiter(words.values(), np.float64, len(words)) / self.totals.get(context, 1.0)
-
-    def renamed(self, name: Callable[[W], V]) -> Phrases[V]:
-        """The same of words that are called otherwise."""
-        other: Phrases[V] = Phrases()
-        other.growth, other.now = self.growth, self.now
-        for context, words in self.after.items():
-            key = tuple(map(name, context))
-            other.after[key] = {name(word): weight for word, weight in words.items()}
-            other.totals[key] = self.totals[context]
-        return other
-
     def rows(self) -> Iterator[dict[str, Any]]:
         """All that it knows as JSON values; the weights as of now."""
         for context, words in self.after.items():
@@ -106,3 +90,58 @@ class Phrases(Generic[W]):
             self.totals[context] = self.totals.get(context, 0.0) + count * self.now
             if written is not None:
                 self.writings[word] = written
+
+
+class Counts(Phrases[int]):
+    """Phrases of words that are numbers. How often each came at all, which are many, stands in an array, too.
+
+    Parameters
+    ----------
+    size: numbers below it are expected; higher ones make the array grow.
+    """
+
+    def __init__(self, size: int, memory: float = math.inf) -> None:
+        super().__init__(memory)
+        self.often = np.zeros(size, np.float32)
+
+    @classmethod
+    def of(cls, phrases: Phrases[str], size: int, number: Callable[[str], int]) -> Self:
+        """The same phrases, each word as its number."""
+        made = cls(size)
+        made.growth, made.now = phrases.growth, phrases.now
+        for context, words in phrases.after.items():
+            key = tuple(map(number, context))
+            made.after[key] = {number(word): weight for word, weight in words.items()}
+            made.totals[key] = phrases.totals[context]
+        for word in made.after[()]:
+            made._note(word)
+        return made
+
+    def add(self, word: int, before: tuple[int, ...], weight: float = 1.0) -> None:
+        """Count a word that stands behind others."""
+        super().add(word, before, weight)
+        self._note(word)
+
+    def _note(self, word: int) -> None:
+        if word >= len(self.often):
+            self.often = np.pad(self.often, (0, word + 1))
+        self.often[word] = self.after[()][word]
+
+    def _rescale(self) -> None:
+        self.often /= np.float32(self.now)
+        super()._rescale()
+
+    def share_out(
+        self, chance: float, context: tuple[int, ...], to: NDArray[np.float32], where: slice
+    ) -> None:
+        """Add a chance to words, `where` their numbers are, divided as they were counted behind a context."""
+        part = chance / self.totals[context]
+        if context:
+            words = self.after[context]
+            numbers = np.fromiter(words.keys(), np.intp, len(words))
+            inside = (numbers >= where.start) & (numbers < where.stop)
+            shares = part * np.fromiter(words.values(), np.float64, len(words))
+            to[numbers[inside]] += shares[inside]
+        else:
+            often = self.often[where]
+            to[where.start : where.start + len(often)] += np.float32(part) * often
