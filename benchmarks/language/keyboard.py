@@ -8,6 +8,11 @@ behind a selected word is free, and a mark that is typed next goes before that s
 share of the keystrokes that the text has without suggestions. "Any case" counts a suggestion that differs in capitals
 as right.
 
+--speed times every keystroke of a chat and of a stretch of a book, beside the same network in torch, eager, on one
+thread each (`InTorch`). Both keep the network's state between keystrokes, step it for each new word, and look only at
+the words that begin with what is typed; recurra's keyboard does all else that it does, too. Time is the thread's own,
+so that other programs do not count.
+
 Texts: every twentieth conversation of dialogue/chitchat (BYU, MIT), and every twentieth of text/books (public domain),
 from its middle; `train_keyboard.py` trains on none of them. The peer: symspellpy's counts of English words and bigrams.
 RECURRA_DATA names the folder that holds dialogue/ and text/.
@@ -18,7 +23,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -30,13 +36,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from keyboard_texts import books, chats
 
 from recurra.language.suggestion import Keyboard
-from recurra.language.suggestion.lexicon import is_word
+from recurra.language.suggestion.lexicon import BEYOND, START, UNKNOWN, folded, is_word, pieces
+from recurra.language.suggestion.reading import split
 from recurra.language.suggestion.writing import Habits, written
 from recurra.text.words import spans
 
 SHIPPED = Path(__file__).resolve().parents[2] / "src/recurra/pretrained/keyboard"
 K = 3
 STRETCH = 12_000  # characters of a book that are typed
+STROKES, ROUNDS = 1500, 5  # of --speed
 
 
 class Suggests(Protocol):
@@ -139,32 +147,81 @@ def measure(suggest: Suggests, texts: Iterable[str], words: int) -> Tally:
     return tally
 
 
+class InTorch:
+    """The same network in torch, as one would write a keyboard with it: its state is kept, so that a new word costs a
+    step and a softmax, and a letter costs the three best of the words that begin with what is typed.
+
+    It does less than recurra's: no words but the network's, nothing counted, forgiven or written in capitals.
+    """
+
+    def __init__(self, keyboard: Keyboard) -> None:
+        import torch
+
+        from recurra.language.suggestion.fitting import make_network
+
+        self.torch, self.lexicon = torch, keyboard.lexicon_
+        torch.set_num_threads(1)
+        self.network = make_network(keyboard, self.lexicon.vocabulary).eval()
+        places = np.flatnonzero(self.lexicon.tokens != UNKNOWN)
+        self.keys = [self.lexicon.keys[place] for place in places]
+        self.tokens = torch.from_numpy(self.lexicon.tokens[places].astype(np.int64))
+        self.begin()
+
+    def begin(self) -> None:
+        self.text, self.state = "", self.network.initial_state(1)
+        self.read([START])
+
+    def read(self, tokens: Sequence[int]) -> None:
+        for token in tokens:
+            scores, self.state = self.network.step(self.torch.tensor([token]), self.state)
+        self.chances = scores.softmax(-1)[0].index_select(0, self.tokens)
+
+    def __call__(self, text: str) -> list[str]:
+        with self.torch.inference_mode():
+            context, prefix = split(text)
+            if not context.startswith(self.text):
+                self.begin()
+            if found := pieces(context[len(self.text) :]):
+                self.read([self.lexicon.token(piece) for piece in found])
+            self.text, typed = context, folded(prefix)
+            first, last = bisect_left(self.keys, typed), bisect_left(self.keys, typed + BEYOND)
+            best = self.chances[first:last].topk(min(K, last - first)).indices.tolist()
+            return [self.keys[first + at] for at in best]
+
+
 def speed(folder: Path) -> None:
-    """One step of the network in torch beside one keystroke here; startup.py times the process from its start."""
-    import torch
-
-    from recurra.language.suggestion.fitting import make_network
-
+    """Every keystroke of held-out texts, here and with the network in torch, in turns: the fastest of the rounds."""
     keyboard = Keyboard.load(folder)
-    torch.set_num_threads(1)
-    network = make_network(keyboard, keyboard.lexicon_.vocabulary).eval()
-    state, times = network.initial_state(1), []
-    with torch.no_grad():
-        for number in range(600):
-            begun = time.perf_counter()
-            scores, state = network.step(torch.tensor([number]), state)
-            scores.softmax(-1).topk(K)
-            times.append(time.perf_counter() - begun)
-    print(f"one word in torch (a step, softmax, top 3), p95: {1e3 * np.quantile(times[100:], 0.95):.2f} ms")
-    context, strokes = "I was on my way home when ", []
-    text = "the rain began and we had to wait under the trees for a long time before it was over"
-    for start, stop in spans(text):
-        for typed in range(stop - start + 1):
-            begun = time.perf_counter()
-            keyboard.suggest(context + text[:start], text[start : start + typed], K)
-            strokes.append(time.perf_counter() - begun)
-    middle, late = 1e3 * np.quantile(strokes, [0.5, 0.95])
-    print(f"one keystroke here, p95: {late:.2f} ms, median {middle:.2f} ms")
+    texts = {"chat": next(text for text in chats("test") if len(text) > STROKES)}
+    texts["book"] = next(iter(middles(books("test"))))
+    askers = {"recurra": lambda text: keyboard.suggest(text, k=K), "torch": InTorch(keyboard)}
+    print(f"{'one keystroke, in µs':<34}{'median':>9}{'p95':>9}{'behind a space: median':>25}{'p95':>9}")
+    for kind, text in texts.items():
+        late = {}
+        for name, ask in askers.items():
+            rounds = np.array([timed(ask, text[:STROKES]) for _ in range(ROUNDS)])
+            spaces = np.array([character == " " for character in text[:STROKES]])
+            figures = [
+                1e6 * np.quantile(each, share, axis=1).min()
+                for each in (rounds, rounds[:, spaces])
+                for share in (0.5, 0.95)
+            ]
+            late[name] = figures[1]
+            print(
+                f"{name + ', ' + kind:<34}{figures[0]:>9.0f}{figures[1]:>9.0f}{figures[2]:>25.0f}{figures[3]:>9.0f}"
+            )
+        print(f"{'':<34}× {late['torch'] / late['recurra']:.1f} at the 95th percentile")
+
+
+def timed(ask: Callable[[str], object], text: str) -> list[float]:
+    """The seconds of each keystroke of a text that is typed."""
+    seconds = []
+    for end in range(1, len(text) + 1):
+        typed = text[:end]
+        begun = time.thread_time()
+        ask(typed)
+        seconds.append(time.thread_time() - begun)
+    return seconds
 
 
 def main() -> None:

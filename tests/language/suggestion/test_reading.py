@@ -107,6 +107,8 @@ KEYS = st.one_of(
 @given(st.lists(KEYS, max_size=12), st.booleans())
 @example(["see you tomorrow", 9, " ", "London", 8, "t"], True)
 @example(["Zsófia and Zsófia ", 3, "a ", 12, "Zs"], False)
+@example(["we ", ".", ".", " ", "t"], False)
+@example(["we ", "3", ".", "3", " "], True)
 def test_typing_and_deleting_comes_to_what_the_text_says(
     folder: Path, keys: list[str | int], own: bool
 ) -> None:
