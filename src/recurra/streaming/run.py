@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -169,17 +168,15 @@ class Session:
     Its slot goes back to the engine with `close()`, at the end of `with`, or when nothing refers to it any more.
     """
 
-    def __init__(self, engine: Engine, slot: int) -> None:
+    def __init__(self, engine: Engine, slot: int, sampling: Sampling | None = None) -> None:
+        self._slot: int | None = slot
         self.engine = engine
-        self._slot = slot
-        self._retired = weakref.finalize(self, engine._engine.retire, slot)
-        self._retired.atexit = False
-        self._sampling = Sampling()
+        self._sampling = Sampling() if sampling is None else sampling
 
     @property
     def slot(self) -> int:
         """The engine's number for it; UsageError where it was closed."""
-        if not self._retired.alive:
+        if self._slot is None:
             raise UsageError("this session was closed", hint="Open another with Engine.session().")
         return self._slot
 
@@ -284,8 +281,7 @@ class Session:
 
     def fork(self, *, seed: int | None = None) -> Session:
         """Another session that goes on from here: same settings, and the same draws to come or another seed's."""
-        other = Session(self.engine, self.engine._engine.fork(self.slot))
-        other._sampling = self._sampling
+        other = Session(self.engine, self.engine._engine.fork(self.slot), self._sampling)
         if seed is not None:
             _check_seed(seed)
             state = other._state()
@@ -294,7 +290,12 @@ class Session:
 
     def close(self) -> None:
         """Give its slot back; once is enough."""
-        self._retired()
+        if self._slot is not None:
+            slot, self._slot = self._slot, None
+            self.engine._engine.retire(slot)
+
+    def __del__(self) -> None:
+        self.close()
 
     def __enter__(self) -> Session:
         return self

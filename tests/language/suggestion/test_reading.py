@@ -13,7 +13,7 @@ from recurra.language.suggestion import Keyboard
 from recurra.language.suggestion.chances import best_of
 from recurra.language.suggestion.lexicon import folded, pieces
 from recurra.language.suggestion.personal import Personal
-from recurra.language.suggestion.reading import split
+from recurra.language.suggestion.reading import Reader, split
 from recurra.language.suggestion.writing import Habits, written
 
 START = "How are you?\n"
@@ -107,6 +107,9 @@ KEYS = st.one_of(
 @given(st.lists(KEYS, max_size=12), st.booleans())
 @example(["see you tomorrow", 9, " ", "London", 8, "t"], True)
 @example(["Zsófia and Zsófia ", 3, "a ", 12, "Zs"], False)
+@example(["we saw Foo ", "foo ", 4, "fo"], True)
+@example(["we saw Bar. ", 6, "b", 1, "a", 1, "B"], False)
+@example([*["Foo "] * 40, 150, "F"], True)
 @example(["we ", ".", ".", " ", "t"], False)
 @example(["we ", "3", ".", "3", " "], True)
 def test_typing_and_deleting_comes_to_what_the_text_says(
@@ -123,6 +126,19 @@ def test_typing_and_deleting_comes_to_what_the_text_says(
         text = text + key if isinstance(key, str) else text[:-key]
         one.suggest(text, k=5)
     assert one.suggest(text, k=5) == two.suggest(text, k=5)
+
+
+def test_deleting_a_word_reads_nothing_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = (Keyboard.load(folder) for _ in range(2))
+    text = "we went to London. Zsófia really likes the beach "
+    whole = two.suggest(text + "and we went to ")
+    for word in ("and ", "we ", "went ", "home "):
+        text += word
+        one.suggest(text)
+    monkeypatch.setattr(Reader, "_restart", None)
+    assert one.suggest(text.removesuffix("home ") + "to ") == whole
+    for length in range(len(text) - 1, len(text) - 17, -1):
+        one.suggest(text[:length])
 
 
 @given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), max_size=90), st.integers(1, 40))

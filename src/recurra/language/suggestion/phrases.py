@@ -6,6 +6,7 @@ What is counted fades: each word counts a little less than the one after it. Wor
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, Generic, Self, TypeVar
 
@@ -17,6 +18,7 @@ from recurra.errors import InputError
 __all__ = ["Counts", "Phrases"]
 
 LONGEST = 2  # words before a word that are remembered with it
+KEPT = 256  # words that can be taken back
 LARGEST = 1e15  # where weights are brought back to small numbers: far below float32's end
 
 W = TypeVar("W", bound=Hashable)
@@ -92,17 +94,27 @@ class Phrases(Generic[W]):
                 self.writings[word] = written
 
 
+# What stood there before a word was counted: `now`, the word, and for each context its total and the word's weight.
+_Before = tuple[float, int, list[tuple[tuple[int, ...], float | None, float | None]]]
+
+
 class Counts(Phrases[int]):
     """Phrases of words that are numbers. How often each came at all, which are many, stands in an array, too.
 
     Parameters
     ----------
     size: numbers below it are expected; higher ones make the array grow.
+
+    Attributes
+    ----------
+    added: how many words were counted.
     """
 
     def __init__(self, size: int, memory: float = math.inf) -> None:
         super().__init__(memory)
         self.often = np.zeros(size, np.float32)
+        self.added = 0
+        self._before: deque[_Before] = deque(maxlen=KEPT)
 
     @classmethod
     def of(cls, phrases: Phrases[str], size: int, number: Callable[[str], int]) -> Self:
@@ -119,8 +131,31 @@ class Counts(Phrases[int]):
 
     def add(self, word: int, before: tuple[int, ...], weight: float = 1.0) -> None:
         """Count a word that stands behind others."""
+        contexts = [before[len(before) - length :] for length in range(min(LONGEST, len(before)) + 1)]
+        old = [(each, self.totals.get(each), self.after.get(each, {}).get(word)) for each in contexts]
+        self._before.append((self.now, word, old))
         super().add(word, before, weight)
         self._note(word)
+        self.added += 1
+
+    def take_back(self, count: int) -> bool:
+        """Be as before the last words were counted; False where that is not known any more."""
+        if count > len(self._before):
+            return False
+        for _ in range(count):
+            self.now, word, old = self._before.pop()
+            for context, total, weight in old:
+                if total is None:
+                    del self.after[context], self.totals[context]
+                    continue
+                self.totals[context] = total
+                if weight is None:
+                    del self.after[context][word]
+                else:
+                    self.after[context][word] = weight
+            self.often[word] = self.after[()].get(word, 0.0)
+        self.added -= count
+        return True
 
     def _note(self, word: int) -> None:
         if word >= len(self.often):
@@ -130,6 +165,7 @@ class Counts(Phrases[int]):
     def _rescale(self) -> None:
         self.often /= np.float32(self.now)
         super()._rescale()
+        self._before.clear()
 
     def share_out(
         self, chance: float, context: tuple[int, ...], to: NDArray[np.float32], where: slice

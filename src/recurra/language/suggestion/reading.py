@@ -9,6 +9,7 @@ A new word costs a step of the network, once; a letter only looks at the words t
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ from recurra.language.suggestion.lexicon import START, UNKNOWN, Lexicon, Strange
 from recurra.language.suggestion.phrases import LONGEST, Counts, Phrases
 from recurra.language.suggestion.writing import Habits, written
 from recurra.streaming.packed import Packed
-from recurra.streaming.run import Engine
+from recurra.streaming.run import Engine, Session
 from recurra.text.words import BLANK, BREAK, DIGIT, LETTER, spans
 
 __all__ = ["Reader", "split"]
@@ -35,6 +36,7 @@ MEMORY = 300.0  # words after which those of the text so far weigh 1/e
 PLAUSIBLE = 80  # words that a mistyped prefix may have meant
 MISTYPED = 0.01  # how often a letter is mistyped
 LEAST_TYPED, LONG_TYPED = 3, 6  # letters from which one mistake is thought of, and two
+MOMENTS = 32  # words that can be deleted without reading the text again
 FITS = 3e-4  # how probable a word is that makes it needless to think of mistakes
 
 _TAIL = re.compile(f"(?:[{DIGIT}]|[{LETTER}]|['’](?=[{LETTER}]))*")  # of a text that is read from its end
@@ -58,8 +60,19 @@ class Candidate(NamedTuple):
     chance: float
 
 
+class Moment(NamedTuple):
+    """What was known where a text ended: to come back to when it is shortened."""
+
+    text: str
+    session: Session
+    habits: Habits
+    before: tuple[int, ...]
+    writings: dict[str, str]
+    words: int
+
+
 class Reader:
-    """Reads a text as it grows.
+    """Reads a text as it grows, and as its last words are deleted.
 
     Parameters
     ----------
@@ -87,7 +100,7 @@ class Reader:
         self._strangers = Strangers(self._known)
         self._own = Counts(0) if personal is None else Counts.of(personal, self._known, self._number)
         self._own_strangers = self._strangers
-        self._writings = {} if personal is None else dict(personal.writings)
+        self._own_writings = {} if personal is None else personal.writings.copy()
         self._blocked = list(blocked)
         self._restart()
 
@@ -95,6 +108,8 @@ class Reader:
         self.session = self.engine.session()
         self.scores: Floats = self.session.read(np.array([START]))
         self.text, self.habits = "", Habits()
+        self._past: deque[Moment] = deque(maxlen=MOMENTS)
+        self._writings = self._own_writings
         self._before: tuple[int, ...] = ()
         self._recent = Counts(self._known, MEMORY)
         self._strangers = self._own_strangers.copy()
@@ -106,16 +121,35 @@ class Reader:
         if text == self.text:
             return
         if not text.startswith(self.text) or self._cuts(text):
-            self._restart()
+            self._go_back(text)
         fresh = text[len(self.text) :]
         if _LINE_END.search(self.text[-_FAR:]):  # what goes on with the end of a line is no other one
             fresh = _BLANKS.sub("", fresh)
-        found = pieces(fresh)
-        tokens = [self._take_in(piece) for piece in found]
-        if tokens:
-            self.scores = self.session.read(np.array(tokens))
+        if found := pieces(fresh):
+            self._past.append(self._moment())
+            self.session = self.session.fork()
+            self.scores = self.session.read(np.array([self._take_in(piece) for piece in found]))
             self._say()
         self.text = text
+
+    def _moment(self) -> Moment:
+        habits = Habits(self.habits.sentence, self.habits.pronoun, self.habits.begins)
+        return Moment(self.text, self.session, habits, self._before, self._writings, self._recent.added)
+
+    def _go_back(self, text: str) -> None:
+        """Be where a beginning of a text ended: at the last moment that is kept, or where nothing was read."""
+        while self._past:
+            then = self._past.pop()
+            if not self._recent.take_back(self._recent.added - then.words):
+                break
+            self.text = then.text
+            if text.startswith(self.text) and not self._cuts(text):
+                self.session, self.habits, self._before = then.session, then.habits, then.before
+                self._writings = then.writings
+                self.scores = self.session.scores
+                self._say()
+                return
+        self._restart()
 
     def _cuts(self, text: str) -> bool:
         """Whether what was read ends inside of a word, number or mark of the longer text."""
@@ -134,8 +168,12 @@ class Reader:
             return self.lexicon.token(piece)
         key = folded(piece)
         number = self._number(key)
-        if number >= self._known and not (begins and key in self._writings):
-            self._writings[key] = piece
+        if (
+            number >= self._known
+            and self._writings.get(key) != piece
+            and not (begins and key in self._writings)
+        ):
+            self._writings = self._writings | {key: piece}
         self._recent.add(number, self._before)
         self._before = (*self._before, number)[-LONGEST:]
         return number if number < self.chances.size else UNKNOWN
