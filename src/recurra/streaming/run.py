@@ -51,8 +51,8 @@ class Engine:
     def __init__(self, packed: Packed, *, threads: int | None = None) -> None:
         self.packed = packed
         known = packed.description
-        self._of_tokens = [each[2] is None for each in known["inputs"]]
-        self._sizes = [each[1] for each in known["inputs"]]
+        # How wide each input is; None for tokens.
+        self._widths = [None if offset is None else size for _, size, offset in known["inputs"]]
         self._shapes = [tuple(shape[1:]) for _, shape in known["outputs"]]
         if threads is None:
             threads = (
@@ -132,28 +132,32 @@ class Engine:
         return [None if token == OVER else token for token in tokens]
 
     def _slots(self, sessions: Sequence[Session]) -> NDArray[np.int64]:
+        slots = []
         for each in sessions:
             if each.engine is not self:
                 raise UsageError("a session is another engine's", value=each)
-        return np.array([each.slot for each in sessions], np.int64)
+            slots.append(each.slot)
+        return np.array(slots, np.int64)
 
     def _entering(self, inputs: Sequence[ArrayLike], rows: int) -> list[NDArray[Any]]:
         """What the extension takes; it is called for every step, so what needs no work costs next to nothing."""
-        if len(inputs) != len(self._sizes):
-            raise UsageError(f"the network takes {len(self._sizes)} inputs", value=len(inputs))
+        if len(inputs) != len(self._widths):
+            raise UsageError(f"the network takes {len(self._widths)} inputs", value=len(inputs))
         found: list[NDArray[Any]] = []
-        for value, size, token in zip(inputs, self._sizes, self._of_tokens, strict=True):
+        for value, width in zip(inputs, self._widths, strict=True):
             array = np.asarray(value)
-            if token and array.dtype.kind not in "iu":
+            if width is None and array.dtype.kind not in "iu":
                 raise UsageError("tokens are whole numbers", value=array.dtype)
-            wanted = (rows,) if token else (rows, size)
+            wanted = (rows,) if width is None else (rows, width)
             if array.shape != wanted:
                 raise UsageError(f"this input must be {wanted}", value=array.shape)
-            found.append(np.ascontiguousarray(array, np.int64 if token else np.float32))
+            found.append(np.ascontiguousarray(array, np.int64 if width is None else np.float32))
         return found
 
     def _leaving(self, found: Floats) -> Floats | tuple[Floats, ...]:
         if len(self._shapes) == 1:
+            if len(self._shapes[0]) == 1:
+                return found
             return found.reshape(len(found), *self._shapes[0])
         ends = np.cumsum([math.prod(shape) for shape in self._shapes])[:-1]
         parts = np.split(found, ends, axis=1)
