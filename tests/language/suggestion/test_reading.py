@@ -135,10 +135,13 @@ def test_deleting_a_word_reads_nothing_anew(folder: Path, monkeypatch: pytest.Mo
     for word in ("and ", "we ", "went ", "home "):
         text += word
         one.suggest(text)
+    three = Keyboard.load(folder)
+    three.suggest(text)  # all at once
     monkeypatch.setattr(Reader, "_restart", None)
-    assert one.suggest(text.removesuffix("home ") + "to ") == whole
-    for length in range(len(text) - 1, len(text) - 17, -1):
-        one.suggest(text[:length])
+    for each in (one, three):
+        assert each.suggest(text.removesuffix("home ") + "to ") == whole
+        for length in range(len(text) - 1, len(text) - 17, -1):
+            each.suggest(text[:length])
 
 
 @given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), max_size=90), st.integers(1, 40))

@@ -37,11 +37,13 @@ PLAUSIBLE = 80  # words that a mistyped prefix may have meant
 MISTYPED = 0.01  # how often a letter is mistyped
 LEAST_TYPED, LONG_TYPED = 3, 6  # letters from which one mistake is thought of, and two
 MOMENTS = 32  # words that can be deleted without reading the text again
+LAST = 160  # characters that have about as many
 FITS = 3e-4  # how probable a word is that makes it needless to think of mistakes
 
 _TAIL = re.compile(f"(?:[{DIGIT}]|[{LETTER}]|['’](?=[{LETTER}]))*")  # of a text that is read from its end
 _LINE_END = re.compile(f"[{BREAK}][{BREAK}{BLANK}]*$")
 _BLANKS = re.compile(f"^[{BREAK}{BLANK}]+")
+_BLANK = re.compile(f"[{BREAK}{BLANK}]+")
 _ENDS_BLANK = re.compile(f"[{BREAK}{BLANK}]$")
 _FAR = 60  # characters, longer than any word that is completed
 
@@ -122,6 +124,12 @@ class Reader:
             return
         if not text.startswith(self.text) or self._cuts(text):
             self._go_back(text)
+        # The last words of a long text one after another: they may be deleted next.
+        for blank in _BLANK.finditer(text, max(len(self.text), len(text) - LAST)):
+            self._go_on(text[: blank.end()])
+        self._go_on(text)
+
+    def _go_on(self, text: str) -> None:
         fresh = text[len(self.text) :]
         if _LINE_END.search(self.text[-_FAR:]):  # what goes on with the end of a line is no other one
             fresh = _BLANKS.sub("", fresh)
