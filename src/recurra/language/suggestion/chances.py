@@ -1,10 +1,10 @@
 """How probable each word is to be the next: what the network says, and what was counted in the same place.
 
-Words have numbers: their tokens in the network, behind those the other words of the lexicon in its order, behind these
-the words that it does not know. The network's words are all looked at before a letter is typed, the lexicon's others
-only behind one, so theirs are computed when they are asked for.
+Words have numbers: first those of the lexicon that the network does not know, in the lexicon's order, behind them the
+network's tokens, then words that the lexicon does not know. The latter two are all looked at before a letter is typed,
+the first only behind one, so their chances are computed when they are asked for.
 
-Legend: V tokens of the network, L words of the lexicon.
+Legend: V tokens of the network, L words of the lexicon, O of them that the network does not know.
 """
 
 from __future__ import annotations
@@ -33,19 +33,20 @@ class Chances:
     ----------
     numbers: (L,) the words' numbers, by their places in the lexicon.
     places: the places of the words, by their numbers.
-    first, known: the first number that is a word's, and that of the first word beyond the lexicon.
+    token: the number of the network's token 0, which is O.
+    first, known: the first number of a word of the network, and of a word beyond the lexicon.
     """
 
     def __init__(self, lexicon: Lexicon) -> None:
-        self.size = lexicon.vocabulary
-        beyond = np.flatnonzero(lexicon.tokens == UNKNOWN)
-        self.first = self.size - (len(lexicon) - len(beyond))
-        self.known = self.size + len(beyond)
-        self.numbers = lexicon.tokens.astype(np.intp)
-        self.numbers[beyond] = np.arange(self.size, self.known)
+        others = np.flatnonzero(lexicon.tokens == UNKNOWN)
+        self.token = len(others)
+        self.known = self.token + lexicon.vocabulary
+        self.first = self.known - (len(lexicon) - len(others))
+        self.numbers = lexicon.tokens.astype(np.intp) + self.token
+        self.numbers[others] = np.arange(len(others))
         self.places = np.zeros(self.known, np.intp)
         self.places[self.numbers] = np.arange(len(lexicon))
-        self._shares = lexicon.shares[beyond]
+        self._shares = lexicon.shares[others]
         self._p = np.zeros(self.known, np.float32)
 
     def say(
@@ -61,18 +62,16 @@ class Chances:
         if self.known + strangers > len(self._p):
             self._p = np.zeros(self.known + 2 * strangers, np.float32)
         self._end, self._counted, self._banned = self.known + strangers, counted, banned
-        network = self._p[: self.size]
+        network = self._p[self.token : self.known]
         np.subtract(scores, scores.max(), out=network)
         np.exp(network, out=network)
         # All words together, before they are as many as the lexicon has: those of the network and its unknown one.
-        total = network[self.first :].sum()
-        total += network[UNKNOWN] if len(self._shares) else 0.0
+        total = self._p[self.first : self.known].sum()
+        total += network[UNKNOWN] if self.token else 0.0
         network *= left / total
-        self._add(slice(0, self.size))
-        if strangers:
-            self._p[self.known : self._end] = 0.0
-            self._add(slice(self.known, self._end))
-        self._others = False  # whether those of the lexicon's other words are computed
+        self._unknown = network[UNKNOWN]  # all of the lexicon's others; None once they are computed
+        self._p[self.known : self._end] = 0.0
+        self._add(slice(self.token, self._end))
 
     def _add(self, where: slice) -> None:
         for chance, counts, context in self._counted:
@@ -83,7 +82,7 @@ class Chances:
     @property
     def network(self) -> Floats:
         """Those of the network's words, from number `first` on."""
-        return self._p[self.first : self.size]
+        return self._p[self.first : self.known]
 
     @property
     def strangers(self) -> Floats:
@@ -92,11 +91,10 @@ class Chances:
 
     def of(self, numbers: Integers | list[int]) -> Floats:
         """Those of words by their numbers."""
-        if not self._others:
-            where = slice(self.size, self.known)
-            np.multiply(self._shares, self._p[UNKNOWN], out=self._p[where])
-            self._add(where)
-            self._others = True
+        if self._unknown is not None:
+            np.multiply(self._shares, self._unknown, out=self._p[: self.token])
+            self._add(slice(0, self.token))
+            self._unknown = None
         return self._p.take(numbers)
 
 

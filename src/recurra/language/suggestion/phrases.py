@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from functools import cache
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
@@ -119,7 +120,7 @@ class Counts(Phrases[int]):
     @classmethod
     def of(cls, phrases: Phrases[str], size: int, number: Callable[[str], int]) -> Self:
         """The same phrases, each word as its number."""
-        made = cls(size)
+        made, number = cls(size), cache(number)
         made.growth, made.now = phrases.growth, phrases.now
         for context, words in phrases.after.items():
             key = tuple(map(number, context))

@@ -184,7 +184,7 @@ class Reader:
             self._writings = self._writings | {key: piece}
         self._recent.add(number, self._before)
         self._before = (*self._before, number)[-LONGEST:]
-        return number if number < self.chances.size else UNKNOWN
+        return number - self.chances.token if self.chances.token <= number < self._known else UNKNOWN
 
     def _number(self, key: str) -> int:
         place = self.lexicon.find(key)
