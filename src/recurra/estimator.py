@@ -130,7 +130,8 @@ class Estimator(ABC):
 
     def _check_fitted(self) -> None:
         """Raise NotFittedError before `fit`."""
-        if not any(name.endswith("_") and not name.startswith("_") for name in vars(self)):
+        # From the last on: what fitting found out is there, and a keyboard asks at every letter.
+        if not any(name.endswith("_") and not name.startswith("_") for name in reversed(vars(self))):
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet", hint="Call fit first.")
 
     @classmethod

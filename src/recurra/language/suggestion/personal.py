@@ -64,18 +64,14 @@ class Personal:
             return made
         except (OSError, UnicodeError) as error:
             raise _damaged(made.file, str(error)) from error
-        rows: list[Any] = []
-        for number, line in enumerate(lines, start=1):
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise _damaged(made.file, "this line is no JSON", number) from error
+        phrases: list[Any] = []
+        for row in _parsed(lines, made.file):
             if isinstance(row, dict) and isinstance(row.get("blocked"), str):
                 made.blocked.add(row["blocked"])
             else:
-                rows.append(row)
+                phrases.append(row)
         try:
-            made.phrases.take(rows)
+            made.phrases.take(phrases)
         except InputError as error:
             raise _damaged(made.file, error.what, value=error.value) from error
         return made
@@ -122,10 +118,27 @@ class Personal:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         if not self.file.exists():
             self.file.touch(mode=0o600)
-        lines = [json.dumps(row, ensure_ascii=False) for row in self.rows()]
+        lines = map(json.JSONEncoder(ensure_ascii=False).encode, self.rows())
         mode = self.file.stat().st_mode & 0o777
         write_bytes(self.file, "".join(f"{line}\n" for line in lines).encode("utf-8", errors="replace"))
         self.file.chmod(mode)
+
+
+def _parsed(lines: list[str], file: Path) -> list[Any]:
+    """The JSON value of each line: all at once, which is several times as fast; one by one to find what is damaged."""
+    try:
+        rows = json.loads(f"[{','.join(lines)}]")
+        if len(rows) == len(lines):
+            return list(rows)
+    except (ValueError, RecursionError):
+        pass
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(json.loads(line))
+        except (ValueError, RecursionError) as error:
+            raise _damaged(file, "this line is no JSON", number) from error
+    return rows
 
 
 def _damaged(file: Path, what: str, row: int | None = None, value: object = None) -> InputError:

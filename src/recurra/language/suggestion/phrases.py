@@ -81,9 +81,8 @@ class Phrases(Generic[W]):
             try:
                 word, context, count = row["word"], tuple(row["after"]), row["count"]
                 written = row.get("written")
-                texts = [word, *context, *([] if written is None else [written])]
-                fits = all(isinstance(each, str) and 0 < len(each) <= 100 for each in texts)
-                fits = fits and len(context) <= LONGEST and 0 <= count < 1e9
+                fits = _is_text(word) and len(context) <= LONGEST and all(map(_is_text, context))
+                fits = fits and 0 <= count < 1e9 and (written is None or _is_text(written))
             except (LookupError, TypeError, AttributeError):
                 fits = False
             if not fits:
@@ -93,6 +92,10 @@ class Phrases(Generic[W]):
             self.totals[context] = self.totals.get(context, 0.0) + count * self.now
             if written is not None:
                 self.writings[word] = written
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 100
 
 
 # What stood there before a word was counted: `now`, the word, and for each context its total and the word's weight.
