@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,8 @@ def answer(arguments: Sequence[str]) -> bool:
             texts.append(each)
     if len(texts) != 1 or not 1 <= k <= 1000 or model == Path():
         return False
+    # NumPy's BLAS would start a thread for each core, which takes longer than the answer, and nothing here uses it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         show(Console(as_json=as_json), keyboard(model, personal), texts[0], k)
     except RecurraError:
