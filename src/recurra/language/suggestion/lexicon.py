@@ -76,8 +76,8 @@ class Lexicon:
         self, words: Sequence[str], counts: Floats, tokens: NDArray[np.int32], marks: Sequence[str]
     ) -> None:
         self.words, self.counts, self.tokens, self.marks = list(words), counts, tokens, tuple(marks)
-        # What `folded` does, without calling it for each word: a keyboard starts with this.
-        self.keys = [word.lower().replace("’", "'") if "’" in word else word.lower() for word in self.words]
+        # Most words are folded already, and a keyboard starts with this: they are neither changed nor copied.
+        self.keys = [word if word.islower() and "’" not in word else folded(word) for word in self.words]
         if not all(map(lt, self.keys, self.keys[1:])):
             raise ModelError("the words are not sorted")
         size = len(self.keys)
