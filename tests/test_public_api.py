@@ -116,6 +116,7 @@ FORECASTER_ARGUMENTS = [
     "future",
     "stock_out",
     "holidays",
+    "view",
     "seed",
 ]
 FORECASTER_METHODS = [

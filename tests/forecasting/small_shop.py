@@ -81,18 +81,22 @@ def frame_of(panel: Panel) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def history_from(panel: Panel, horizon: int = HORIZON, until: Any = None) -> History:
+def history_from(
+    panel: Panel, horizon: int = HORIZON, until: Any = None, view: str = "level", inputs: Inputs | None = None
+) -> History:
     until = None if until is None else np.asarray(until, dtype=np.int64)
-    inputs, items = Inputs.of(panel), len(panel.ids)
+    inputs, items = inputs or Inputs.of(panel, view=view), len(panel.ids)
     who = inputs.who(panel, np.arange(1, items + 1), items)
     return history_of(panel, horizon, inputs, who, items, until=until)
 
 
-def network_for(panel: Panel, *, seed: int = 0, scale: float = 1.0, **changes: Any) -> ForecastNetwork:
+def network_for(
+    panel: Panel, *, seed: int = 0, scale: float = 1.0, view: str = "level", **changes: Any
+) -> ForecastNetwork:
     """A network with random weights, `scale` times the usual."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        network = make_network(tiny(**changes), Inputs.of(panel), len(panel.ids), panel.frequency)
+        network = make_network(tiny(**changes), Inputs.of(panel, view=view), len(panel.ids), panel.frequency)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(scale)

@@ -283,7 +283,7 @@ def test_fit_forgets_what_was_fitted_before(small_panel: Panel) -> None:
     other = panel_of(sales(2, 40, seed=9), ids=("x", "y"))
     model = tiny().fit(frame_of(small_panel).to_pandas(use_pyarrow_extension_array=False)).fit(other)
     assert model.predict().equals(tiny().fit(other).predict())
-    assert model.notes_ == other.notes
+    assert model.notes_ == tiny().fit(other).notes_
 
 
 def test_a_fit_that_is_refused_leaves_the_model_as_it_was(small_panel: Panel) -> None:
@@ -337,3 +337,31 @@ def test_an_unknown_item_is_forecast_like_any_other(fitted: Forecaster, small_pa
     width = (table["q0.9"] - table["q0.1"]).to_numpy()
     assert (width > 0.2 * (fitted.predict()["q0.9"] - fitted.predict()["q0.1"]).to_numpy()).all()
     assert not np.allclose(numbers(table), numbers(fitted.predict()))
+
+
+def test_what_always_sells_is_seen_by_trend(tmp_path: Path) -> None:
+    """It is told, it is kept, and can be said."""
+    always = panel_of(sales() + 1)
+    model = tiny().fit(always)
+    assert model.inputs_.view == "trend"
+    assert (
+        model.notes_[-1]
+        == "Sales are seen by level, trend and season: 0.0% of the periods have no sales (view)."
+    )
+    model.save(tmp_path / "m")
+    assert Forecaster.load(tmp_path / "m").predict().equals(model.predict())
+    assert_sound(model.predict())
+    often = tiny().fit(panel_of(sales()))
+    assert often.inputs_.view == "level"
+    told = tiny(view="level").fit(always)
+    assert told.inputs_.view == "level"
+    assert told.notes_[-1] == "Sales are seen in units of their level: as told (view)."
+
+
+def test_new_items_of_what_always_sells_are_forecast_wider() -> None:
+    panel = panel_of(sales(12) + 20)
+    model = tiny(steps=60, view="trend").fit(panel)
+    late = panel_of(np.concatenate([panel.values[:2], panel.values[:2]]), [0, 0, 69, 69])
+    found = model.forecast(late).quantiles.values
+    width = (found[..., -2] - found[..., 1]).mean(1)
+    assert (width[2:] > 1.5 * width[:2]).all()

@@ -40,7 +40,7 @@ def test_nothing_works_before_fit(tmp_path: Path) -> None:
         {"cell": "lstn"}, {"cell": 7}, {"steps": 0}, {"steps": 1.5}, {"learning_rate": 0.0}, {"learning_rate": "fast"},
         {"patience": 0}, {"seed": -1}, {"seed": "x"}, {"frequency": "fortnightly"}, {"frequency": 7},
         {"date_format": 7}, {"unit": 7}, {"decimal": 7}, {"gaps": 1}, {"columns": ["a"]}, {"negative": "drop"},
-        {"cancellations": 1},
+        {"cancellations": 1}, {"view": "far"},
     ],
 )  # fmt: skip
 def test_arguments_out_of_range_are_refused(wrong: dict[str, Any], small_panel: Panel) -> None:

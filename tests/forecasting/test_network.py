@@ -12,8 +12,10 @@ from small_shop import HORIZON, history_from, network_for, panel_of, sales, shop
 from recurra.cells import CELLS
 from recurra.errors import UsageError
 from recurra.forecasting.forecast import LEVELS
-from recurra.forecasting.history import MEMORIES, History
+from recurra.forecasting.history import VIEWS, History
 from recurra.forecasting.network import ForecastNetwork, answer, remember
+from recurra.forecasting.sales.calendar import FREQUENCIES
+from recurra.forecasting.views.levels import Levels
 
 ALL = np.arange(6)
 
@@ -21,10 +23,9 @@ ALL = np.arange(6)
 def forecast(network: ForecastNetwork, history: History, rows: np.ndarray = ALL) -> torch.Tensor:
     """Quantiles after the last period of the history, (V, H, Q)."""
     last = history.values.shape[1] - 1
-    context = remember(network, history, rows, [last])[:, 0]
-    level = history.averages[rows, last, -1]
-    ahead = history.ahead(rows, np.full((len(rows), 1), last), HORIZON)[:, 0]
-    return answer(network, context, *map(torch.from_numpy, (level, ahead, history.codes[rows])))
+    context, standing = remember(network, history, rows, [last])[:, 0], history.after(rows, last, HORIZON)
+    given = map(torch.from_numpy, (standing.place, standing.ahead, history.codes[rows]))
+    return torch.from_numpy(standing.sold(answer(network, context, *given).numpy()))
 
 
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.3, 1.0, 30.0, 1e4]), st.sampled_from([0.0, 1.0, 1e15]))
@@ -64,10 +65,12 @@ def test_rows_do_not_touch(cell: str) -> None:
     together = forecast(network, history)
     for row in range(6):
         alone = forecast(network, history, np.array([row]))
-        torch.testing.assert_close(alone[0], together[row], rtol=2e-6, atol=1e-6)
-    poisoned = replace(history, read=history.read.copy())
-    poisoned.read[2] = np.nan
-    found = forecast(network, poisoned)
+        torch.testing.assert_close(alone[0], together[row], rtol=5e-6, atol=5e-6)
+    levels = history.view
+    assert isinstance(levels, Levels)
+    read = levels.read.copy()
+    read[2] = np.nan
+    found = forecast(network, replace(history, view=replace(levels, read=read)))
     assert found[2].isnan().all()
     others = [0, 1, 3, 4, 5]
     torch.testing.assert_close(found[others], together[others], rtol=2e-6, atol=1e-6)
@@ -80,8 +83,7 @@ def test_what_is_remembered_does_not_depend_on_what_was_read_beyond() -> None:
     found = remember(network, history, np.array([4, 0]), origins)
     assert found.shape == (2, 3, network.encoder.output_size)
     for place, origin in enumerate(origins):
-        short = history_from(panel.until(origin + 1))
-        short = replace(short, averages=history.averages[:5, : origin + 1])  # the same typical size
+        short = history_from(panel.until(origin + 1), inputs=history.inputs)
         alone = remember(network, short, np.array([4, 0]), [origin])
         torch.testing.assert_close(alone[:, 0], found[:, place], rtol=2e-6, atol=1e-6)
 
@@ -92,19 +94,13 @@ def test_a_late_series_is_read_from_its_first_period_on() -> None:
     network, history = network_for(panel), history_from(panel)
     begun = int(history.first[5])
     late = replace(
-        history,
-        values=history.values[5:, begun:],
-        read=history.read[5:, begun:],
-        averages=history.averages[5:, begun:],
-        calendar=history.calendar[begun:],
-        status=None if history.status is None else history.status[5:, begun:],
-        numbers=history.numbers[5:, begun:],
-        number_averages=history.number_averages[5:, begun:],
-        lasting=history.lasting[5:],
-        codes=history.codes[5:],
-        first=np.zeros(1, dtype=np.int64),
+        panel,
+        values=panel.values[:, begun:],
+        dates=panel.dates[begun:],
+        first=np.maximum(panel.first - begun, 0),
     )
-    alone = remember(network, late, np.array([0]), [69 - begun])
+    read = replace(history_from(late.select(panel.ids[5:]), inputs=history.inputs), codes=history.codes[5:])
+    alone = remember(network, read, np.array([0]), [69 - begun])
     together = remember(network, history, ALL, [69])
     torch.testing.assert_close(alone[0], together[5], rtol=2e-6, atol=1e-6)
     assert remember(network, history, ALL, [3]).isfinite().all()  # it had not begun
@@ -126,10 +122,11 @@ def test_dropout_is_for_training_only() -> None:
     assert not network.training
 
 
-@pytest.mark.parametrize("frequency", MEMORIES)
-def test_every_frequency_is_read(frequency: str) -> None:
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("frequency", FREQUENCIES)
+def test_every_frequency_is_read(frequency: str, view: str) -> None:
     panel = panel_of(sales(3, 12), frequency=frequency, start="2001-01-01")
-    found = forecast(network_for(panel), history_from(panel), np.arange(3))
+    found = forecast(network_for(panel, view=view), history_from(panel, view=view), np.arange(3))
     assert found.isfinite().all()
 
 

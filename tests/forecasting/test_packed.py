@@ -23,6 +23,7 @@ from recurra.cells import CELLS
 from recurra.errors import MissingExtraError, ModelError, UsageError
 from recurra.forecasting import fitting
 from recurra.forecasting.forecaster import Forecaster
+from recurra.forecasting.history import VIEWS
 from recurra.forecasting.network import ForecastNetwork
 from recurra.forecasting.packed import PackedNetwork
 from recurra.forecasting.sales.data import Panel
@@ -52,10 +53,11 @@ def folder(model: Forecaster, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("cell", sorted(kind.__name__ for kind in CELLS))
-def test_every_cell_forecasts_the_same(cell: str) -> None:
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_cell_forecasts_the_same(cell: str, view: str) -> None:
     """Also series that begin late, among them one that has only just begun."""
     panel = panel_of(sales(5, 40), first=[0, 39, 12, 0, 30])
-    network, history = network_for(panel, cell=cell, layers=2), history_from(panel)
+    network, history = network_for(panel, cell=cell, layers=2, view=view), history_from(panel, view=view)
     found = packed(network)
     (here, state), (there, other) = found.contexts(history), network.contexts(history)
     np.testing.assert_allclose(here, there, rtol=1e-4, atol=2e-6)
@@ -82,41 +84,37 @@ def test_each_series_is_forecast_as_alone() -> None:
     found, history = packed(network_for(panel)), history_from(panel)
     together, _ = found.contexts(history)
     for n in range(6):
-        one = slice(n, n + 1)
-        alone = replace(
-            history,
-            values=history.values[one],
-            read=history.read[one],
-            status=None if history.status is None else history.status[one],
-            averages=history.averages[one],
-            codes=history.codes[one],
-            first=history.first[one],
-        )
-        np.testing.assert_array_equal(found.contexts(alone)[0], together[one])
+        alone = history_from(panel.select(panel.ids[n : n + 1]), inputs=history.inputs)
+        alone = replace(alone, codes=history.codes[n : n + 1])
+        np.testing.assert_array_equal(found.contexts(alone)[0], together[n : n + 1])
 
 
 def test_many_series_are_answered_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     panel = shop()
     found, history = packed(network_for(panel)), history_from(panel)
-    context, level, items = found.contexts(history)[0], history.averages[:, -1, -1], history.codes
-    ahead = history.ahead(np.arange(6), np.full((6, 1), 69), HORIZON)[:, 0]
-    whole = found.answers(context, level, ahead, items)
+    context, standing, items = (
+        found.contexts(history)[0],
+        history.after(np.arange(6), 69, HORIZON),
+        history.codes,
+    )
+    place, ahead = standing.place, standing.ahead
+    whole = found.answers(context, place, ahead, items)
     monkeypatch.setattr("recurra.forecasting.packed.ANSWERS", 2 * HORIZON)
-    np.testing.assert_array_equal(found.answers(context, level, ahead, items), whole)
-    assert found.answers(context[:0], level[:0], ahead[:0], items[:0]).shape == (0, *whole.shape[1:])
+    np.testing.assert_array_equal(found.answers(context, place, ahead, items), whole)
+    assert found.answers(context[:0], place[:0], ahead[:0], items[:0]).shape == (0, *whole.shape[1:])
 
 
 def test_quantiles_never_cross_and_are_numbers() -> None:
     panel = panel_of(np.array([np.full(20, 1e15), np.full(20, 1e-6), np.zeros(20), [0.0] * 19 + [1e15]]))
     history = history_from(panel)
-    ahead = history.ahead(np.arange(4), np.full((4, 1), 19), HORIZON)[:, 0]
+    standing = history.after(np.arange(4), 19, HORIZON)
     for scale in (0.0, 1.0, 1e4):
         found = packed(network_for(panel, scale=scale))
-        answers = found.answers(found.contexts(history)[0], history.averages[:, -1, -1], ahead, history.codes)
+        answers = found.answers(found.contexts(history)[0], standing.place, standing.ahead, history.codes)
         assert np.isfinite(answers).all()
         assert (np.diff(answers) >= 0).all()
     with pytest.raises(ModelError, match="not numbers"):
-        found.answers(np.full((4, 8), np.nan, np.float32), history.averages[:, -1, -1], ahead, history.codes)
+        found.answers(np.full((4, 8), np.nan, np.float32), standing.place, standing.ahead, history.codes)
 
 
 def test_saved_loaded_copied_and_fitted_again(

@@ -126,15 +126,15 @@ def test_weights_that_do_not_fit_are_refused(model: Model) -> None:
     for weights in broken(model.weights):
         with pytest.raises(ModelError):
             restored(model, weights=weights)
-    root, level, codes = (model.weights[name] for name in ("copula.root", "memory.level", "memory.codes"))
+    root, unit, codes = (model.weights[name] for name in ("copula.root", "memory.unit", "memory.codes"))
     for wrong in (
         {"network.more": np.zeros(3, dtype=np.float32)},
         {"copula.root": root * 2},
         {"copula.root": root * 1e200},
         {"copula.root": root.T[::-1].copy()},
-        {"memory.level": -level},
-        {"memory.level": level * 0},
-        {"memory.level": np.full_like(level, 1e38)},
+        {"memory.unit": -unit},
+        {"memory.unit": unit * 0},
+        {"memory.unit": np.full_like(unit, 1e38)},
         {"memory.codes": codes + 1},
         {"memory.codes": codes - 2},
     ):

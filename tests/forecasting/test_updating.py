@@ -69,11 +69,18 @@ def early() -> Forecaster:
     return tiny().fit(before(frame_of(shop()), CUT))
 
 
+@pytest.fixture(scope="module")
+def seen_by_trend() -> Forecaster:
+    """As `early`, of another view of sales."""
+    return tiny(view="trend").fit(before(frame_of(shop()), CUT))
+
+
+@pytest.mark.parametrize("fitted", ["early", "seen_by_trend"])
 @pytest.mark.parametrize("packed", [False, True])
-def test_updates_are_the_whole_history(early: Forecaster, packed: bool) -> None:
+def test_updates_are_the_whole_history(fitted: str, packed: bool, request: pytest.FixtureRequest) -> None:
     if packed and not native.available():
         pytest.skip("the extension was not built")
-    whole, model = frame_of(shop()), copy.deepcopy(early)
+    whole, model = frame_of(shop()), copy.deepcopy(request.getfixturevalue(fitted))
     if packed:
         model.pack()
     expected = model.predict(whole)
@@ -84,9 +91,14 @@ def test_updates_are_the_whole_history(early: Forecaster, packed: bool) -> None:
 
 
 @settings(max_examples=15)
-@given(st.integers(0, 99), st.lists(st.integers(51, 69), max_size=3, unique=True), st.booleans())
+@given(
+    st.integers(0, 99),
+    st.lists(st.integers(51, 69), max_size=3, unique=True),
+    st.booleans(),
+    st.sampled_from(["level", "trend"]),
+)
 def test_days_without_sales_and_items_that_come_are_read_as_in_the_whole(
-    seed: int, cuts: list[int], missing: bool
+    seed: int, cuts: list[int], missing: bool, view: str
 ) -> None:
     """Also where an item sells only later, or never again, and another comes."""
     generator = np.random.default_rng(seed)
@@ -94,7 +106,7 @@ def test_days_without_sales_and_items_that_come_are_read_as_in_the_whole(
     whole = whole.filter(pl.Series(generator.random(len(whole)) < 0.6) | (pl.col("unique_id") == "item 00"))
     new = after(whole, int(generator.integers(CUT, 69))).with_columns(unique_id=pl.lit("a new one"))
     whole = pl.concat([whole, new])
-    model = tiny(steps=1, gaps="missing" if missing else "zero").fit(before(whole, CUT))
+    model = tiny(steps=1, gaps="missing" if missing else "zero", view=view).fit(before(whole, CUT))
     expected = model.predict(whole)
     ends = [CUT, *sorted(cuts), 70]
     for start, end in pairwise(ends):

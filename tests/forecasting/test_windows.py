@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -8,21 +8,42 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from small_shop import HORIZON, history_from, network_for, panel_of, shop
 
 from recurra.forecasting.forecast import LEVELS
-from recurra.forecasting.history import History, logarithm
+from recurra.forecasting.history import VIEWS, History
 from recurra.forecasting.metrics import weighted_quantile_loss
 from recurra.forecasting.network import answer, remember
 from recurra.forecasting.sales.covariates import AT_LEAST, MISSING
+from recurra.forecasting.views.view import Standing
 from recurra.forecasting.windows import Batch, QuantileProblem, Windows, beyond, pinball
 from recurra.state import flatten
+
+
+@dataclass(frozen=True)
+class Bare:
+    """A view that shows and asks for nothing but what was sold."""
+
+    read: NDArray[np.float32]
+
+    def columns(self, rows: NDArray[np.int64], time: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self.read[rows[:, None], time][..., None]
+
+    def at(self, rows: NDArray[np.int64], origins: NDArray[np.int64], horizon: int) -> Standing:
+        here = self.read[rows[:, None], origins]
+        ahead = np.repeat(here[..., None, None], horizon, axis=2)
+        return Standing(here[..., None], ahead, np.ones_like(here), np.zeros_like(here)[..., None])
+
+    def weight(self, rows: NDArray[np.int64], origins: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self.read[rows[:, None], origins] + 1
 
 
 def labelled(series: int, periods: int, first: Any = None, until: Any = None) -> History:
     """A history whose values say where they stand: 1000 · series + period + 1."""
     values = 1000 * np.arange(series)[:, None] + np.arange(periods) + 1
-    return history_from(panel_of(values, first), until=until)
+    history = history_from(panel_of(values, first), until=until)
+    return replace(history, view=Bare(history.values))  # type: ignore[arg-type]
 
 
 def windows(history: History, **changes: Any) -> Windows:
@@ -57,35 +78,31 @@ def test_batches_are_those_of_a_naive_construction(
     source = windows(history, steps=steps, origins=origins, seed=seed)
     for _ in range(6):
         batch = source.next()
-        assert batch.y.shape == (3, steps)
+        assert batch.columns.shape[:2] == (3, steps)
         assert batch.target.shape == batch.known.shape == (3, min(origins, steps), HORIZON)
         assert len(set(batch.origins.tolist())) == min(origins, steps)
         for row in range(3):
             n, start = int(source.row[row]), int(source.position[row]) - steps
             assert batch.codes[row].tolist() == [n + 1]
-            values = [float(history.read[n, t]) if t < periods else 0.0 for t in range(start, start + steps)]
-            assert batch.y[row].tolist() == values
-            for t in range(steps):
-                if start + t < periods:
-                    assert np.array_equal(batch.averages[row, t], history.averages[n, start + t])
-                    begins = [0.0, float(start + t == first[n] - 1)]  # what nobody knows yet
-                    assert np.array_equal(batch.beside[row, t], [*history.calendar[start + t], *begins])
+            for t in range(start, start + steps):
+                found = batch.columns[row, t - start]
+                if t < periods:
+                    begins = [0.0, float(t == first[n] - 1)]  # what nobody knows yet
+                    assert np.array_equal(found, [history.values[n, t], *history.calendar[t], *begins])
+                else:
+                    assert not found.any()
             for k, place in enumerate(batch.origins.tolist()):
                 origin = start + place
+                sold = history.values[n, min(origin, periods - 1)]
+                assert batch.place[row, k].tolist() == [sold]
+                assert batch.weight[row, k] == sold + 1
                 for h in range(HORIZON):
                     t = origin + 1 + h
                     began = max(first[n] - 1, 0)
                     assert bool(batch.known[row, k, h]) == (origin >= began and t < until[n])
                     if batch.known[row, k, h]:
                         assert float(batch.target[row, k, h]) == 1000 * n + t + 1
-                        assert np.array_equal(batch.ahead[row, k, h, :-1], history.calendar[t])
-                        seen = origin - (origin - t) % 7  # the last period of that weekday
-                        usual = (
-                            float(logarithm(history.usual[n, seen] / history.averages[n, origin, -1]))
-                            if seen >= began
-                            else 0
-                        )
-                        assert float(batch.ahead[row, k, h, -1]) == pytest.approx(usual)
+                        assert np.array_equal(batch.ahead[row, k, h], [*history.calendar[t], sold])
 
 
 def test_every_series_and_period_is_learned() -> None:
@@ -94,7 +111,7 @@ def test_every_series_and_period_is_learned() -> None:
     read, learned = set(), set()
     for _ in range(200):
         batch = source.next()
-        read |= set(batch.y.flatten().tolist())
+        read |= set(batch.columns[..., 0].flatten().tolist())
         learned |= set(batch.target[batch.known].tolist())
     # From the first period on all is read, up to what is learned; all is learned but the panel's very first period.
     assert learned == {1000 * n + t + 1.0 for n in range(4) for t in range(max(first[n], 1), until[n])}
@@ -118,7 +135,7 @@ def test_rows_go_on_where_they_were_until_their_series_ends() -> None:
         batch = source.next()
         for row in range(4):
             if not batch.fresh[row]:
-                assert batch.y[row, 0] == before.y[row, -1] + 1
+                assert batch.columns[row, 0, 0] == before.columns[row, -1, 0] + 1
                 assert batch.codes[row] == before.codes[row]
         before = batch
 
@@ -178,9 +195,10 @@ def test_pinball() -> None:
     torch.testing.assert_close(found, torch.tensor([[0.2, 1.8], [2.7, 0.3], [0.0, 0.0]]))
 
 
-def test_the_loss_is_that_of_plain_numpy() -> None:
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_loss_is_that_of_plain_numpy(view: str) -> None:
     panel = shop()
-    history, network = history_from(panel), network_for(panel)
+    history, network = history_from(panel, view=view), network_for(panel, view=view)
     problem = QuantileProblem(history, HORIZON, torch.tensor(LEVELS), np.zeros(0, dtype=np.int64))
     source = windows(history, origins=3)
     for _ in range(9):  # until some targets lie beyond the end
@@ -188,21 +206,20 @@ def test_the_loss_is_that_of_plain_numpy() -> None:
     assert batch.known.any()
     assert not batch.known.all()
     found, after = problem.loss(network, batch, network.initial_state(3))
-    outputs, state = network.encode(
-        batch.y, batch.averages, batch.beside, batch.codes, network.initial_state(3)
-    )
-    level = batch.averages[:, batch.origins, -1]
-    units = network.head(outputs[:, batch.origins], level, batch.ahead, batch.codes).detach().numpy()
-    level = level.numpy().astype(np.float64)
-    typical = np.sqrt(history.averages[..., -1].astype(np.float64)).mean()
+    outputs, state = network.encode(batch.columns, batch.codes, network.initial_state(3))
+    answers = network.head(outputs[:, batch.origins], batch.place, batch.ahead, batch.codes).detach().numpy()
+    origins = np.minimum(source.position[:, None] - 8 + batch.origins.numpy(), panel.values.shape[1] - 1)
+    standing = history.view.at(source.row, origins, HORIZON)
+    weight = history.view.weight(source.row, origins).astype(np.float64)
     total, count = 0.0, 0
     for b, k, h in np.argwhere(batch.known.numpy()):
-        y = float(batch.target[b, k, h])
+        y = panel.values[source.row[b], origins[b, k] + 1 + h].astype(np.float64)
+        y = (y - standing.base[b, k, h if view == "trend" else 0]) / standing.unit[b, k]
         losses = []
         for q, tau in enumerate(LEVELS):
-            e = y / level[b, k] - float(units[b, k, h, q])
+            e = y - float(answers[b, k, h, q])
             losses.append(tau * e if e >= 0 else (tau - 1) * e)
-        total += np.mean(losses) * np.sqrt(level[b, k]) / typical
+        total += np.mean(losses) * weight[b, k]
         count += 1
     assert float(found.detach()) == pytest.approx(total / count, rel=1e-5)
     for ours, theirs in zip(flatten(after).values(), flatten(state).values(), strict=True):
@@ -228,10 +245,10 @@ def test_the_evaluation_is_the_weighted_quantile_loss() -> None:
     problem = QuantileProblem(history, HORIZON, torch.tensor(LEVELS), rows)
     last = 70 - HORIZON - 1
     context = remember(network, history, rows, [last])[:, 0]
-    level = history.averages[rows, last, -1]
-    ahead = history.ahead(rows, np.full((2, 1), last), HORIZON)[:, 0]
-    quantiles = answer(network, context, *map(torch.from_numpy, (level, ahead, history.codes[rows])))
-    expected = weighted_quantile_loss(panel.values[rows, -HORIZON:], quantiles.numpy(), LEVELS)
+    standing = history.after(rows, last, HORIZON)
+    given = map(torch.from_numpy, (standing.place, standing.ahead, history.codes[rows]))
+    quantiles = standing.sold(answer(network, context, *given).numpy())
+    expected = weighted_quantile_loss(panel.values[rows, -HORIZON:], quantiles, LEVELS)
     found = problem.evaluate(network)
     assert found == pytest.approx(expected, rel=1e-5)
     # It sees nothing of what it is scored on.

@@ -104,6 +104,7 @@ def forecast(
     future_file: o.FutureFile = None,
     items_file: o.ItemsFile = None,
     cell: o.Cell = "lstm",
+    view: o.View = "auto",
     steps: o.Steps = None,
     max_seconds: o.MaxSeconds = None,
     checkpoint: o.Checkpoint = None,
@@ -207,6 +208,7 @@ def backtest(
     future_file: o.FutureFile = None,
     items_file: o.ItemsFile = None,
     cell: o.Cell = "lstm",
+    view: o.View = "auto",
     steps: o.Steps = None,
     max_seconds: o.MaxSeconds = None,
     seed: o.Seed = 0,
@@ -270,6 +272,7 @@ def train_forecaster(
     future_file: o.FutureFile = None,
     items_file: o.ItemsFile = None,
     cell: o.Cell = "lstm",
+    view: o.View = "auto",
     steps: o.Steps = None,
     max_seconds: o.MaxSeconds = None,
     checkpoint: o.Checkpoint = None,
@@ -311,7 +314,7 @@ def _untrained(context: typer.Context) -> Forecaster:
     from recurra.forecasting import Forecaster
 
     given = context.params
-    settings = {name: given[name] for name in (*READING, "holidays", "cell", "steps", "seed")}
+    settings = {name: given[name] for name in (*READING, "holidays", "cell", "view", "steps", "seed")}
     settings |= {name: given[name] or () for name in BESIDE}
     columns = o.role_columns(given["item"], given["date"], given["quantity"])
     forecaster = Forecaster(given["horizon"] or HORIZON, columns=columns, **settings)
@@ -324,7 +327,7 @@ def _trained(context: typer.Context, folder: Path) -> Forecaster:
     from recurra.forecasting import Forecaster
 
     given = context.params
-    unused = o.given(context, "holidays", "cell", "steps", "max_seconds", "checkpoint")
+    unused = o.given(context, "holidays", "cell", "view", "steps", "max_seconds", "checkpoint")
     if given["check"]:
         unused += o.given(context, "check")
     if unused:

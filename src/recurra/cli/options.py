@@ -43,6 +43,7 @@ __all__ = [
     "Steps",
     "StockOut",
     "Unit",
+    "View",
     "given",
     "role_columns",
     "verb",
@@ -202,6 +203,13 @@ ItemsFile = Annotated[
     ),
 ]
 Cell = Annotated[str, typer.Option(help="The recurrent cell: lstm, gru, ….", rich_help_panel=TRAINING)]
+View = Annotated[
+    str,
+    typer.Option(
+        help="How sales are seen: by their 'level', by 'trend' and season, or 'auto': by how often nothing sells.",
+        rich_help_panel=TRAINING,
+    ),
+]
 Steps = Annotated[
     int | None,
     typer.Option(

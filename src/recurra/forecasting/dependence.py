@@ -47,12 +47,11 @@ def fit_copula(
         if not len(here):
             continue
         ahead = slice(origin + 1, origin + 1 + horizon)
-        level = history.averages[here, origin, -1]
-        known = history.ahead(here, np.full((len(here), 1), origin), horizon)[:, 0]
-        given = (torch.from_numpy(each) for each in (level, known, history.codes[here]))
-        answered = answer(network, context[torch.from_numpy(begun), number], *given)
+        standing = history.after(here, origin, horizon)
+        given = map(torch.from_numpy, (standing.place, standing.ahead, history.codes[here]))
+        answered = standing.sold(answer(network, context[torch.from_numpy(begun), number], *given).numpy())
         floor = 0.0 if panel.nonnegative else -np.inf
-        quantiles = Quantiles(levels, np.maximum(answered.double().numpy(), floor), floor)
+        quantiles = Quantiles(levels, np.maximum(answered.astype(np.float64), floor), floor)
         actual = panel.values[rows[begun], ahead].astype(np.float64)
         found = _normal_scores(quantiles, actual, panel.whole, generator)
         if panel.status is not None:

@@ -28,7 +28,7 @@ from recurra.artifact import digest_of
 from recurra.forecasting.dependence import fit_copula
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
-from recurra.forecasting.history import MEMORIES, STEPS_A_WINDOW, History, history_of
+from recurra.forecasting.history import STEPS_A_WINDOW, History, history_of, sizes_of
 from recurra.forecasting.inputs import Inputs
 from recurra.forecasting.network import ForecastNetwork
 from recurra.forecasting.packed import PackedNetwork
@@ -71,12 +71,12 @@ class Learned(NamedTuple):
 
 def make_network(model: Forecaster, inputs: Inputs, items: int, frequency: Frequency) -> ForecastNetwork:
     """An untrained network of a forecaster's arguments for a number of items and what goes along with them."""
-    calendar = inputs.calendar_columns(frequency)
+    sizes = sizes_of(inputs, frequency)
     return ForecastNetwork(
         rows=inputs.rows(items),
-        beside=calendar + inputs.beside,
-        ahead=calendar + inputs.ahead + 1,
-        memories=len(MEMORIES[frequency.name]),
+        columns=sizes.columns,
+        place=sizes.place,
+        ahead=sizes.ahead,
         horizon=model.horizon,
         quantiles=len(LEVELS),
         cell=model.cell,
@@ -177,46 +177,43 @@ def _traced(network: ForecastNetwork, codes: int) -> dict[str, Program]:
     start = network.initial_state(1)
     leaves = states.flatten(start)
     rows, vector = network.embedding.weight.shape
-    beside = network.encoder.input_size - 2 - network.memories - vector
-    one = torch.ones(1)
+    columns = network.encoder.input_size - vector
+    place = network.from_context.in_features - network.encoder.output_size - vector
     who = {f"code {number}": torch.zeros(1, dtype=torch.long) for number in range(codes)}
     bounds = dict.fromkeys(who, rows)
 
-    def read(y: Tensor, averages: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        near, rest = (rest[0], rest[1:]) if beside else (torch.zeros(1, 0), rest)
+    def read(columns: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         state = states.unflatten(start, dict(zip(leaves, rest[codes:], strict=True)))
-        output, after = network.read(y, averages, near, rest[:codes], state)
+        output, after = network.read(columns, rest[:codes], state)
         return output, *states.flatten(after).values()
 
     def answer(
-        context: Tensor, level: Tensor, ahead: Tensor, period: Tensor, *who: Tensor
+        context: Tensor, place: Tensor, ahead: Tensor, period: Tensor, *who: Tensor
     ) -> tuple[Tensor, ...]:
-        return (network.answer(context, level, ahead, period, who),)
+        return (network.answer(context, place, ahead, period, who),)
 
-    history = {"y": one, "averages": torch.ones(1, network.memories)}
-    history |= ({"beside": torch.ones(1, beside)} if beside else {}) | who
-    ahead = {"context": torch.ones(1, network.encoder.output_size), "level": one}
-    ahead |= {
+    origin = {
+        "context": torch.ones(1, network.encoder.output_size),
+        "place": torch.ones(1, place),
         "ahead": torch.ones(1, network.from_ahead.in_features),
         "period": torch.zeros(1, dtype=torch.long),
     }
     return {
-        "read": lower(read, history, leaves, bounds),
-        "answer": lower(answer, ahead | who, {}, bounds | {"period": network.horizon}),
+        "read": lower(read, {"columns": torch.ones(1, columns)} | who, leaves, bounds),
+        "answer": lower(answer, origin | who, {}, bounds | {"period": network.horizon}),
     }
 
 
 def disagreement(network: ForecastNetwork, packed: PackedNetwork, history: History) -> float:
     """How far the packed network's quantiles are from the network's after a history.
 
-    The root mean square of the difference as a share of that of the quantiles, in units of each series' level.
+    The root mean square of the difference as a share of that of the quantiles, in units of each series.
     """
-    last, rows = history.values.shape[1] - 1, np.arange(len(history.first))
-    level = history.averages[:, last, -1]
-    ahead = history.ahead(rows, np.full((len(rows), 1), last), network.horizon)[:, 0]
+    standing = history.after(np.arange(len(history.first)), history.values.shape[1] - 1, network.horizon)
     there, here = (
-        each.answers(each.contexts(history)[0], level, ahead, history.codes).astype(np.float64)
-        / level[:, None, None]
+        each.answers(each.contexts(history)[0], standing.place, standing.ahead, history.codes).astype(
+            np.float64
+        )
         for each in (network, packed)
     )
     return float(np.sqrt(np.mean((here - there) ** 2) / np.mean(there**2)))
@@ -241,7 +238,8 @@ def drawn_history(model: Forecaster) -> History:
     generator = np.random.default_rng(0)
     size = model.inputs_.typical * np.geomspace(0.1, 10, series)[:, None]
     phase = 1 + 0.5 * np.sin(2 * np.pi * np.arange(periods) / max(season, 2))
-    values = size * generator.gamma(0.5, 2, (series, periods)) * phase
+    shape = 0.5 if model.inputs_.view == "level" else 20.0  # many small numbers, or none
+    values = size * generator.gamma(shape, 1 / shape, (series, periods)) * phase
     first = np.where(np.arange(series) % 4 == 3, periods // 2, 0)
     values[np.arange(periods) < first[:, None]] = 0
     rhythm = model.rhythm_

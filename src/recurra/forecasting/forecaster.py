@@ -28,6 +28,7 @@ from recurra.forecasting.sales.data import Cancellations, Gaps, Negative, Panel,
 from recurra.forecasting.sales.future import check_ahead
 from recurra.forecasting.sales.holidays import holiday_names
 from recurra.forecasting.sales.joined import read_all
+from recurra.forecasting.settings import ViewName
 from recurra.forecasting.spreads import plan_spreads
 from recurra.forecasting.stock.plan import StockPlan
 from recurra.forecasting.stock.terms import StockTerms
@@ -69,6 +70,8 @@ class Forecaster(Estimator):
     future: columns known ahead too, such as price and promotion.
     stock_out: a column that says when the item was out of stock, or how many units were in stock; None: never.
     holidays: the public holidays of a country, "GB", or a part of it, "DE-BY"; None: none (extra `holidays`).
+    view: how the network sees sales: "level", in units of their level, for items that often sell nothing; "trend", by
+        level, trend and season, for what always sells; "auto": "trend" where at most 1 % of the periods have no sales.
     seed: the same seed gives the same model on the same machine.
 
     After `fit`: `notes_` says what was decided about the data, `outcome_` how training went. Training needs torch;
@@ -105,6 +108,7 @@ class Forecaster(Estimator):
         future: Sequence[str] = (),
         stock_out: str | None = None,
         holidays: str | None = None,
+        view: ViewName = "auto",
         seed: int = 0,
     ) -> None:
         self.horizon = horizon
@@ -130,6 +134,7 @@ class Forecaster(Estimator):
         self.future = future
         self.stock_out = stock_out
         self.holidays = holidays
+        self.view: ViewName = view
         self.seed = seed
 
     def fit(
@@ -163,9 +168,10 @@ class Forecaster(Estimator):
                 hint=f"Give a longer history, or a horizon of at most {length - 1}.",
             )
         until, validation = settings.hold_out(self, panel)
+        view, note = settings.view_of(self, panel)
         recipe = settings.recipe_of(self, panel, len(validation) * self.horizon, max_seconds)
         self._forget(frame)
-        inputs, items = Inputs.of(panel, self.holidays), len(panel.ids)
+        inputs, items = Inputs.of(panel, self.holidays, view), len(panel.ids)
         who = inputs.who(panel, np.arange(1, items + 1), items)
         history = history_of(panel, self.horizon, inputs, who, items, until=until)
         outcome, network, copula = fitting.learn(
@@ -183,7 +189,7 @@ class Forecaster(Estimator):
         self.weights_ = fitting.arrays_of(network)
         self.network_, self.inputs_, self.rhythm_ = network, inputs, panel.frequency
         self.packed_: PackedNetwork | None = None
-        self.nonnegative_, self.whole_, self.notes_ = panel.nonnegative, panel.whole, panel.notes
+        self.nonnegative_, self.whole_, self.notes_ = panel.nonnegative, panel.whole, (*panel.notes, note)
         self.items_, self.copula_, self.memory_ = panel.ids, copula, memory
         return self
 
@@ -364,8 +370,9 @@ class Forecaster(Estimator):
                 f"periods after {memory.end}",
                 hint="Give what is known ahead to the end of the horizon.",
             )
-        ahead = memory.ahead(self.inputs_, dates, rhythm)
-        values = self._runs.answers(memory.context, memory.level, ahead, memory.who.codes).astype(np.float64)
+        standing = memory.after(self.inputs_, dates, rhythm)
+        answers = self._runs.answers(memory.context, standing.place, standing.ahead, memory.who.codes)
+        values = standing.sold(answers).astype(np.float64)
         floor = 0.0 if self.nonnegative_ else -np.inf
         quantiles = Quantiles(np.array(LEVELS), np.maximum(values, floor), floor)
         return Forecast(memory.ids, dates, quantiles, self.copula_, rhythm, self.whole_, self.seed)

@@ -69,6 +69,7 @@ class Inputs:
 
     Attributes
     ----------
+    view: how sales are seen, a name in `history.VIEWS`.
     marks: whether the network is told that a value is a lower bound, or missing.
     attributes: for each its values, in the order of their numbers from 1 on; 0 is any other.
     measures: the scale of each lasting number.
@@ -79,6 +80,7 @@ class Inputs:
     effects: for each attribute the logarithm of how many times larger the series of each value are, in their order.
     """
 
+    view: str = "level"
     marks: bool = True
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     measures: Mapping[str, Scale] = field(default_factory=dict)
@@ -90,8 +92,8 @@ class Inputs:
     effects: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, panel: Panel, holidays: str | None = None) -> Inputs:
-        """What stands in a panel, and the holidays of a place; raises as `holiday_names` does."""
+    def of(cls, panel: Panel, holidays: str | None = None, view: str = "level") -> Inputs:
+        """What stands in a panel, seen so, and the holidays of a place; raises as `holiday_names` does."""
         known = panel.covariates
         attributes = {
             name: tuple(sorted({each for each in values if each is not None}))
@@ -99,6 +101,7 @@ class Inputs:
         }
         typical = typical_size(panel)
         return cls(
+            view=view,
             attributes=attributes,
             measures={name: Scale.of(each) for name, each in known.measures.items()},
             past={name: Scale.of(each) for name, each in known.past.items()},
@@ -140,11 +143,12 @@ class Inputs:
     def who(self, panel: Panel, numbers: NDArray[np.int64], items: int) -> Who:
         """Who the series of a panel are: number `numbers` (N,) of `items`, 0 for any other, and their attributes.
 
+        Seen by trend and season no series has a number: of histories that short, the network would learn it by heart.
         Raises InputError where the panel lacks an attribute or a measure.
         """
         given = panel.covariates.measures
         lasting = [scale.apply(_of(given, name, "number")) for name, scale in self.measures.items()]
-        found, start = [numbers], items + 1
+        found, start = [numbers if self.view == "level" else np.zeros_like(numbers)], items + 1
         for name, values in self.attributes.items():
             places = {value: place for place, value in enumerate(values, start=1)}
             here = _of(panel.covariates.attributes, name, "attribute")
@@ -221,6 +225,7 @@ class Inputs:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for the model folder."""
         return {
+            "view": self.view,
             "marks": self.marks,
             "attributes": {name: list(values) for name, values in self.attributes.items()},
             "effects": {name: list(values) for name, values in self.effects.items()},
@@ -248,6 +253,7 @@ class Inputs:
             effects = {str(name): tuple(map(float, values)) for name, values in known["effects"].items()}
             place = known["holidays"]
             found = cls(
+                view=known.get("view", "level"),
                 marks=bool(known["marks"]),
                 attributes=attributes,
                 **scales,

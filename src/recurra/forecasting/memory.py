@@ -1,6 +1,6 @@
 """Where series stand after what was read of them: what a forecast starts from, and what an update goes on from.
 
-Legend: N series, H horizon, A periods known ahead, D encoder output, J numbers known ahead, S periods of the season.
+Legend: N series, H horizon, A periods known ahead, D encoder output, J numbers known ahead.
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from recurra.forecasting.history import History, Running, ahead_of, logarithm
+from recurra.forecasting.history import History, ahead_of, average_number
 from recurra.forecasting.inputs import Inputs, Who
 from recurra.forecasting.packed import Answering
 from recurra.forecasting.sales.calendar import Dates, Frequency
 from recurra.forecasting.sales.data import Panel
+from recurra.forecasting.views.view import Floats, Running, Standing, joined
 
 __all__ = ["Memory", "read"]
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -29,8 +27,7 @@ class Memory:
     ids: tuple[str, ...]
     who: Who
     context: Floats  # (N, D) what the encoder knows
-    level: Floats  # (N,) the unit of the forecast
-    usual: Floats  # (N, min(S, H)) what each phase ahead usually sold, as `History.ahead` has it
+    standing: Standing  # by the view of sales alone
     known: Floats  # (N, A, J) numbers known ahead, scaled
     last: Floats  # (N, …) past and future numbers of the last period, as they were read
     end: np.datetime64
@@ -55,25 +52,24 @@ class Memory:
             ids=tuple(name for part in parts for name in part.ids),
             who=Who.joined([part.who for part in parts]),
             context=together("context"),
-            level=together("level"),
-            usual=together("usual"),
+            standing=Standing.joined([part.standing for part in parts]),
             known=together("known"),
             last=together("last"),
             state={name: np.concatenate([each[name] for each in states]) for name in states[0]}
             if whole
             else None,
-            running=Running.joined(runnings) if whole else None,
+            running=joined(runnings) if whole else None,
         )
 
-    def ahead(self, inputs: Inputs, dates: Dates, rhythm: Frequency) -> Floats:
-        """What is known of the periods `dates` (H,) that follow, (N, H, …) as `History.ahead` has it."""
+    def after(self, inputs: Inputs, dates: Dates, rhythm: Frequency) -> Standing:
+        """Where the series stand, with all that is known of the periods `dates` (H,) that follow, as `History.at`."""
         series, horizon = len(self.ids), len(dates)
         calendar = np.repeat(inputs.calendar(dates, rhythm)[None], series, axis=0)
-        usual = self.usual[:, np.arange(horizon) % self.usual.shape[1]]
         averages: Floats = np.zeros((series, 1, len(inputs.future)), np.float32)
         if self.running is not None:
-            averages = self.running.averages()[:, None, len(inputs.past) :]
-        return ahead_of(inputs, calendar, self.known[:, :horizon], averages, usual)
+            averages = average_number(self.running)[:, None, len(inputs.past) :]
+        known = self.known[:, :horizon]
+        return self.standing._replace(ahead=ahead_of(inputs, calendar, known, averages, self.standing.ahead))
 
 
 def read(
@@ -84,16 +80,10 @@ def read(
     state: Mapping[str, Floats] | None = None,
 ) -> Memory:
     """Read the history of a panel, from `state` on or from the beginning."""
-    length = len(panel.dates)
     context, after = network.contexts(history, state)
-    level = history.averages[:, length - 1, -1]
-    phases = min(history.season, horizon)
-    following = int(panel.frequency.index(panel.dates[-1:])[0]) + 1 + np.arange(phases)
-    usual = logarithm(history.running.usual[:, following % history.season] / level[:, None])
-    who = Who(history.codes, history.lasting)
+    who, standing = Who(history.codes, history.lasting), history.view.at_end(horizon)
     known, last = _known_ahead(panel, history), _last(panel, history.inputs)
-    end, running = panel.dates[-1], history.running
-    return Memory(panel.ids, who, context, level, usual, known, last, end, after, running)
+    return Memory(panel.ids, who, context, standing, known, last, panel.dates[-1], after, history.running)
 
 
 def _known_ahead(panel: Panel, history: History) -> Floats:

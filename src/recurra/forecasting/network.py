@@ -1,15 +1,17 @@
 """The forecasting network: a recurrent encoder of each series' history and a quantile head over the horizon.
 
-Every series shares one network. A series is read in units of its own level, a recurrent average of what was
-sold, so that large and small sellers look alike; the level itself is an input. At every period the head turns
-what the encoder remembers, the calendar of the H periods ahead and what the same phases of the season usually sold
-into Q quantiles for each of them (the direct multi-horizon quantile forecast of Wen et al. 2017, arXiv 1711.11053).
+Every series shares one network, which sees sales through a view (`views`): what it reads and answers is in units of
+the series' own, so that large and small sellers look alike. At every period the head turns what the encoder remembers,
+and what is known of the H periods ahead, into Q quantiles for each of them (the direct multi-horizon quantile forecast
+of Wen et al. 2017, arXiv 1711.11053).
 
-Legend: B rows, T steps, K origins, H horizon, M memories, C attributes, D encoder output, E vector, Q quantiles.
+Legend: B rows, T steps, K origins, H horizon, C attributes, D encoder output, E vector, I columns, P numbers of a
+place, Q quantiles.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,20 +31,21 @@ __all__ = ["ForecastNetwork", "answer", "read_all", "remember"]
 
 SERIES = 256  # that are read at once
 ANSWERS = 32_768  # periods of series that the head answers at once: a bound on memory
-LARGEST_LOG = 8.0  # a quantile is at most e^8 ≈ 3000 times the level: gradients stay finite
+START = 0.25  # what lies between two quantiles at first, logarithmic: some units from the first to the last
+LARGEST_LOG = 8.0  # an answer is at most e^8 ≈ 3000 units: gradients stay finite
 
 
 class ForecastNetwork(nn.Module):
-    """Reads scaled history step by step and answers with quantiles in units of the level.
+    """Reads history step by step and answers with quantiles in units of the view.
 
     `Forecaster` has the defaults, and says what its arguments of the same name mean.
 
     Parameters
     ----------
     rows: of the table of vectors, of which each series has 1 + C (`Inputs.codes`).
-    beside: columns that the encoder reads beside sales (`History.beside`).
-    ahead: columns of what is known of a period ahead (`History.ahead`).
-    memories: M, averages of each series; the last one is its level.
+    columns: I, numbers that the encoder reads of a period (`History.columns`).
+    place: P, numbers of a period that is forecast from (`Standing.place`).
+    ahead: numbers of a period ahead (`Standing.ahead`).
     horizon: H, periods ahead.
     quantiles: Q, how many quantiles, in rising order; the middle one is the anchor.
     cell: name of a cell in `recurra.cells`, in any case.
@@ -54,9 +57,9 @@ class ForecastNetwork(nn.Module):
         self,
         *,
         rows: int,
-        beside: int,
+        columns: int,
+        place: int,
         ahead: int,
-        memories: int,
         horizon: int,
         quantiles: int,
         cell: str,
@@ -67,19 +70,22 @@ class ForecastNetwork(nn.Module):
     ) -> None:
         super().__init__()
         kind = cell_named(cell)
-        self.horizon, self.quantiles, self.memories = horizon, quantiles, memories
+        self.horizon, self.quantiles = horizon, quantiles
         self.embedding = nn.Embedding(rows, embedding_size)
-        sizes = [2 + memories + beside + embedding_size, *[hidden_size] * layers]
+        sizes = [columns + embedding_size, *[hidden_size] * layers]
         self.encoder = Recurrent(
             [kind(sizes[i], sizes[i + 1]) for i in range(layers)], dropout=dropout if layers > 1 else 0.0
         )
         width = self.encoder.output_size
         self.dropout = nn.Dropout(dropout)
-        self.from_context = nn.Linear(width + embedding_size + 1, width)
+        self.from_context = nn.Linear(width + embedding_size + place, width)
         self.from_ahead = nn.Linear(ahead, width, bias=False)
         self.from_distance = nn.Parameter(torch.empty(horizon, width))
         self.hidden = nn.Linear(width, width)
         self.out = nn.Linear(width, quantiles)
+        with torch.no_grad():
+            self.out.bias.fill_(math.log(math.expm1(START)))
+            self.out.bias[quantiles // 2] = 0
         nn.init.normal_(self.embedding.weight, std=0.1)
         nn.init.normal_(self.from_distance, std=0.1)
 
@@ -88,46 +94,35 @@ class ForecastNetwork(nn.Module):
         return self.encoder.initial_state(batch_size)
 
     def encode(
-        self,
-        y: Tensor,
-        averages: Tensor,
-        beside: Tensor,
-        codes: Tensor,
-        state: Any,
-        lengths: Tensor | None = None,
+        self, columns: Tensor, codes: Tensor, state: Any, lengths: Tensor | None = None
     ) -> tuple[Tensor, Any]:
-        """Read y (B, T), averages (B, T, M) and what stands beside (B, T, …) of series with vectors `codes` (B, 1 + C).
+        """Read columns (B, T, I) of series with vectors `codes` (B, 1 + C).
 
         Returns the outputs (B, T, D) and the state after; with `lengths` (B,) that after so many periods.
         """
-        who = self.who(*codes.unbind(1))[:, None].expand(-1, y.shape[1], -1)
-        outputs, state = self.encoder(_columns(y, averages, beside, who), state, lengths)
+        who = self.who(*codes.unbind(1))[:, None].expand(-1, columns.shape[1], -1)
+        outputs, state = self.encoder(torch.cat([columns, who], -1), state, lengths)
         return outputs, state
 
-    def read(
-        self, y: Tensor, averages: Tensor, beside: Tensor, codes: Sequence[Tensor], state: Any
-    ) -> tuple[Tensor, Any]:
-        """`encode` of one period: y (B,), averages (B, M), beside (B, …), 1 + C codes (B,) each.
-
-        Returns the output (B, D) and the state after.
-        """
-        output, state = self.encoder.step(_columns(y, averages, beside, self.who(*codes)), state)
+    def read(self, columns: Tensor, codes: Sequence[Tensor], state: Any) -> tuple[Tensor, Any]:
+        """`encode` of one period: columns (B, I), 1 + C codes (B,) each; the output (B, D) and the state after."""
+        output, state = self.encoder.step(torch.cat([columns, self.who(*codes)], -1), state)
         return output, state
 
-    def head(self, context: Tensor, level: Tensor, ahead: Tensor, codes: Tensor) -> Tensor:
-        """Quantiles in units of the level, (B, K, H, Q), rising along Q.
+    def head(self, context: Tensor, place: Tensor, ahead: Tensor, codes: Tensor) -> Tensor:
+        """Quantiles in units, (B, K, H, Q), rising along Q.
 
-        From the encoder's outputs (B, K, D) at K origins, the levels there (B, K), what is known of the periods
-        `ahead` of each (B, K, H, …) (`History.ahead`) and the codes (B, 1 + C).
+        From the encoder's outputs (B, K, D) at K origins, what is known of these, `place` (B, K, P), and of the periods
+        `ahead` of each (B, K, H, …), and the codes (B, 1 + C).
         """
         who = self.who(*codes.unbind(1))[:, None].expand(-1, context.shape[1], -1)
-        return self._quantiles(self._known(context, level, who)[:, :, None], self.from_distance, ahead)
+        return self._quantiles(self._known(context, place, who)[:, :, None], self.from_distance, ahead)
 
     def answer(
-        self, context: Tensor, level: Tensor, ahead: Tensor, period: Tensor, codes: Sequence[Tensor]
+        self, context: Tensor, place: Tensor, ahead: Tensor, period: Tensor, codes: Sequence[Tensor]
     ) -> Tensor:
-        """`head` of one period, number `period` (B,) from 0 on: context (B, D), level (B,), ahead (B, …)."""
-        known = self._known(context, level, self.who(*codes))
+        """`head` of one period, number `period` (B,) from 0 on: context (B, D), place (B, P), ahead (B, …)."""
+        known = self._known(context, place, self.who(*codes))
         return self._quantiles(known, embedding(period, self.from_distance), ahead)
 
     def who(self, *codes: Tensor) -> Tensor:
@@ -150,39 +145,20 @@ class ForecastNetwork(nn.Module):
     def answers(
         self,
         context: NDArray[np.float32],
-        level: NDArray[np.float32],
+        place: NDArray[np.float32],
         ahead: NDArray[np.float32],
         codes: NDArray[np.int64],
     ) -> NDArray[np.float32]:
         """`answer`, the function below, of arrays."""
-        return answer(self, *map(torch.from_numpy, (context, level, ahead, codes))).numpy()
+        return answer(self, *map(torch.from_numpy, (context, place, ahead, codes))).numpy()
 
-    def _known(self, context: Tensor, level: Tensor, who: Tensor) -> Tensor:
-        return self.from_context(torch.cat([self.dropout(context), who, _log_level(level)], -1))  # type: ignore[no-any-return]
+    def _known(self, context: Tensor, place: Tensor, who: Tensor) -> Tensor:
+        return self.from_context(torch.cat([self.dropout(context), who, place], -1))  # type: ignore[no-any-return]
 
     def _quantiles(self, known: Tensor, distance: Tensor, ahead: Tensor) -> Tensor:
         x = silu(known + distance + self.from_ahead(ahead))
         x = x + silu(self.hidden(x))
         return _unlog(rising(self.out(x)))
-
-
-def _columns(y: Tensor, averages: Tensor, beside: Tensor, who: Tensor) -> Tensor:
-    """What the encoder reads, (…, I), of y (…), averages (…, M), what is beside them and the series' vector (…, E)."""
-    level = averages[..., -1]
-    size = _log(y / level)
-    tempo = torch.log(averages[..., :-1] / level[..., None])
-    sold = torch.sign(y).relu()
-    columns = [size[..., None], sold[..., None], _log_level(level), tempo, beside, who]
-    return torch.cat(columns, -1)
-
-
-def _log(ratio: Tensor) -> Tensor:
-    """`history.logarithm` of a tensor."""
-    return torch.sign(ratio) * torch.log1p(ratio.abs())
-
-
-def _log_level(level: Tensor) -> Tensor:
-    return 0.3 * torch.log(level)[..., None]
 
 
 def _unlog(x: Tensor) -> Tensor:
@@ -249,29 +225,21 @@ def _read(
 ) -> tuple[Tensor, Any, Tensor]:
     """Read series from periods `begin` (V,) to `last`: the outputs (V, T, D), the state after, the lengths (V,)."""
     time = np.minimum(begin[:, None] + np.arange(last + 1 - int(begin.min())), last)
-    row, lengths = rows[:, None], torch.from_numpy(last + 1 - begin)
-    y, averages, beside, codes = map(
-        torch.from_numpy,
-        (
-            history.read[row, time],
-            history.averages[row, time],
-            history.beside(rows, time),
-            history.codes[rows],
-        ),
-    )
+    lengths = torch.from_numpy(last + 1 - begin)
+    columns, codes = map(torch.from_numpy, (history.columns(rows, time), history.codes[rows]))
     ragged = lengths if int(begin.min()) < int(begin.max()) else None
-    outputs, after = network.encode(y, averages, beside, codes, state, ragged)
+    outputs, after = network.encode(columns, codes, state, ragged)
     return outputs, after, lengths
 
 
 @torch.no_grad()
-def answer(network: ForecastNetwork, context: Tensor, level: Tensor, ahead: Tensor, codes: Tensor) -> Tensor:
-    """The forecast quantiles (V, H, Q) in units sold.
+def answer(network: ForecastNetwork, context: Tensor, place: Tensor, ahead: Tensor, codes: Tensor) -> Tensor:
+    """The forecast quantiles (V, H, Q) in units.
 
-    From contexts (V, D) and levels (V,) at the last period, what is known `ahead` (V, H, …) and the codes (V, 1 + C).
+    From contexts (V, D) at an origin, what is known of it, `place` (V, P), and `ahead` (V, H, …), and codes (V, 1 + C).
     """
     network.eval()
     blocks, size = [], max(1, ANSWERS // network.horizon)
-    for c, s, a, i in zip(*(torch.split(x, size) for x in (context, level, ahead, codes)), strict=True):
-        blocks.append(network.head(c[:, None], s[:, None], a[:, None], i)[:, 0] * s[:, None, None])
+    for c, p, a, i in zip(*(torch.split(x, size) for x in (context, place, ahead, codes)), strict=True):
+        blocks.append(network.head(c[:, None], p[:, None], a[:, None], i)[:, 0])
     return torch.cat(blocks)

@@ -3,7 +3,7 @@
 It is two programs, the steps of `ForecastNetwork`: `read` takes one period of a series, and its state is that of the
 encoder; `answer` gives the quantiles of one period ahead, and has none.
 
-Legend: N series, T steps, H horizon, M memories, C attributes, D encoder output, Q quantiles.
+Legend: N series, H horizon, C attributes, D encoder output, P numbers of a place, Q quantiles.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from recurra import native
 from recurra.errors import ModelError
 from recurra.forecasting.history import History
+from recurra.forecasting.views.view import Sizes
 from recurra.streaming.packed import Packed
 from recurra.streaming.run import Engine
 
@@ -47,10 +48,11 @@ class Answering(Protocol):
     def start(self) -> dict[str, Floats]:
         """The state of a series that begins, (1, …) each."""
 
-    def answers(self, context: Floats, level: Floats, ahead: Floats, codes: NDArray[np.int64]) -> Floats:
-        """The forecast quantiles (N, H, Q) in units sold.
+    def answers(self, context: Floats, place: Floats, ahead: Floats, codes: NDArray[np.int64]) -> Floats:
+        """The forecast quantiles (N, H, Q) in units of the view.
 
-        From contexts (N, D) and levels (N,) at the last period, what is known `ahead` (N, H, …) and codes (N, 1 + C).
+        From contexts (N, D) at an origin, what is known of it, `place` (N, P), and `ahead` (N, H, …), and codes
+        (N, 1 + C).
         """
 
 
@@ -74,9 +76,7 @@ class PackedNetwork:
         self,
         *,
         of: str,
-        memories: int,
-        beside: int,
-        ahead: int,
+        sizes: Sizes,
         codes: int,
         rows: int,
         width: int,
@@ -87,11 +87,9 @@ class PackedNetwork:
         if missing := sorted({*PROGRAMS} ^ self.programs.keys()):
             raise ModelError("a packed forecaster is two programs", value=", ".join(missing), hint=_AGAIN)
         who = [[f"code {number}", rows, True] for number in range(codes)]
-        read = [["y", 1, False], ["averages", memories, False], ["beside", beside, False], *who]
-        answer = [["context", width, False], ["level", 1, False], ["ahead", ahead, False]]
+        read = [["columns", sizes.columns, False], *who]
+        answer = [["context", width, False], ["place", sizes.place, False], ["ahead", sizes.ahead, False]]
         answer += [["period", horizon, True], *who]
-        # A program has no input of no numbers.
-        read, answer = ([each for each in inputs if each[1]] for inputs in (read, answer))
         for name, inputs, size in (("read", read, width), ("answer", answer, quantiles)):
             known = self.programs[name].description
             if known["about"].get("of") != of:
@@ -137,7 +135,6 @@ class PackedNetwork:
         """`contexts` of series `rows`, in the order in which they begin: each period of all at once, as they begin."""
         first, length = history.first[rows], history.values.shape[1]
         begun = np.searchsorted(first, np.arange(length), side="right")
-        values, averages = history.read[rows].T, history.averages[rows].swapaxes(0, 1)
         codes = list(history.codes[rows].T)
         sessions = [self._read.session() for _ in rows]
         try:
@@ -146,9 +143,8 @@ class PackedNetwork:
                     session.set_state({name: each[row] for name, each in state.items()})
             for t in range(first[0], length):
                 n = int(begun[t])
-                beside = history.beside(rows[:n], np.full((n, 1), t))[:, 0]
-                given = [values[t, :n, None], averages[t, :n], beside, *(each[:n] for each in codes)]
-                out = self._read.step(sessions[:n], *(each for each in given if each.size))
+                columns = history.columns(rows[:n], np.full((n, 1), t))[:, 0]
+                out = self._read.step(sessions[:n], columns, *(each[:n] for each in codes))
             after = [session.state for session in sessions]
         finally:
             for each in sessions:
@@ -157,7 +153,7 @@ class PackedNetwork:
             name: np.stack([each[name] for each in after]) for name in after[0]
         }
 
-    def answers(self, context: Floats, level: Floats, ahead: Floats, codes: NDArray[np.int64]) -> Floats:
+    def answers(self, context: Floats, place: Floats, ahead: Floats, codes: NDArray[np.int64]) -> Floats:
         """As `Answering` says; ModelError where the answers are not numbers."""
         horizon = ahead.shape[1]
         _, shape = self.programs["answer"].description["outputs"][0]
@@ -166,11 +162,11 @@ class PackedNetwork:
         for start in range(0, len(context), size):
             part = slice(start, start + size)
             rows = len(context[part])
-            c, s, i = (np.repeat(x[part], horizon, axis=0) for x in (context, level[:, None], codes))
+            c, p, i = (np.repeat(x[part], horizon, axis=0) for x in (context, place, codes))
             period = np.tile(np.arange(horizon), rows)
             with self._answer.session() as session:  # the program has no state: its steps are rows
-                units = session.read(c, s, ahead[part].reshape(rows * horizon, -1), period, *i.T, every=True)
-            found[part] = (units * s).reshape(rows, horizon, -1)
+                units = session.read(c, p, ahead[part].reshape(rows * horizon, -1), period, *i.T, every=True)
+            found[part] = units.reshape(rows, horizon, -1)
         # A step up that is below a number's last bit may round to one down.
         found = np.maximum.accumulate(found, axis=-1)
         if not np.isfinite(found).all():

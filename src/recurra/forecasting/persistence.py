@@ -14,12 +14,13 @@ from recurra.errors import ModelError
 from recurra.forecasting.card import card
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
-from recurra.forecasting.history import MEMORIES, Running
+from recurra.forecasting.history import VIEWS, beginning, sizes_of
 from recurra.forecasting.inputs import Inputs, Who
 from recurra.forecasting.memory import Memory
 from recurra.forecasting.packed import PackedNetwork
 from recurra.forecasting.sales.calendar import Frequency, frequency_named
 from recurra.forecasting.settings import check_ranges
+from recurra.forecasting.views.view import Standing
 from recurra.training.outcome import outcome_of
 
 if TYPE_CHECKING:
@@ -51,12 +52,11 @@ def state(model: Forecaster) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, 
     }
     weights = {f"network.{name}": array for name, array in model.weights_.items()}
     weights |= {"memory.codes": memory.who.codes, "memory.lasting": memory.who.lasting}
-    weights |= {
-        f"memory.{name}": getattr(memory, name) for name in ("context", "level", "usual", "known", "last")
-    }
+    weights |= {f"memory.{name}": getattr(memory, name) for name in ("context", "known", "last")}
+    weights |= {f"memory.{name}": each for name, each in memory.standing._asdict().items()}
     if memory.state is not None and memory.running is not None:
         weights |= {f"state.{name}": each for name, each in memory.state.items()}
-        weights |= {f"running.{name}": each for name, each in memory.running.as_dict().items()}
+        weights |= {f"running.{name}": each for name, each in memory.running.items()}
     return fitted, weights | {"copula.root": model.copula_.root}, card(model, fitted)
 
 
@@ -92,12 +92,9 @@ def _inputs(fitted: Mapping[str, Any]) -> Inputs:
 
 
 def _check_packed(model: Forecaster, packed: PackedNetwork) -> None:
-    calendar = model.inputs_.calendar_columns(model.rhythm_)
     packed.check(
         of=digest_of(model.weights_),
-        memories=len(MEMORIES[model.rhythm_.name]),
-        beside=calendar + model.inputs_.beside,
-        ahead=calendar + model.inputs_.ahead + 1,
+        sizes=sizes_of(model.inputs_, model.rhythm_),
         codes=1 + len(model.inputs_.attributes),
         rows=model.inputs_.rows(len(model.items_)),
         width=model.hidden_size,
@@ -133,7 +130,7 @@ def _copula(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> C
 
 
 def _memory(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> Memory:
-    series, inputs, season = _names(fitted["series"]), model.inputs_, model.rhythm_.season
+    series, inputs = _names(fitted["series"]), model.inputs_
     size = len(series)
 
     def floats(name: str, *shape: int) -> NDArray[np.float32]:
@@ -153,26 +150,47 @@ def _memory(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> M
     end = model.rhythm_.dates(np.datetime64(fitted["end"]), 1)[0]
     if str(end) != fitted["end"] or str(end)[4] != "-":  # four digits of a year
         raise ModelError("the last period is no date that the forecast can go on from", value=fitted["end"])
-    level = floats("memory.level")
-    if (level <= SMALLEST).any() or (level >= LARGEST).any():
-        raise ModelError("the level of a series is out of range")
     state = running = None
     if fitted.get("leaves") is not None:
-        sizes = Running.begin(0, len(MEMORIES[model.rhythm_.name]), season, along).as_dict()
-        running = Running(**{name: floats(f"running.{name}", each.shape[1]) for name, each in sizes.items()})
+        shapes = beginning(inputs, model.rhythm_, 0)
+        running = {name: floats(f"running.{name}", *each.shape[1:]) for name, each in shapes.items()}
         state = {name: _leaf(weights, f"state.{name}", size) for name in map(str, fitted["leaves"])}
     return Memory(
         ids=series,
         who=Who(codes, lasting),
         context=floats("memory.context", model.hidden_size),
-        level=level,
-        usual=floats("memory.usual", min(season, model.horizon)),
+        standing=_standing(model, size, weights),
         known=known,
         last=np.zeros((size, 0), np.float32) if old else floats("memory.last", along),
         end=end,
         state=state,
         running=running,
     )
+
+
+def _standing(model: Forecaster, size: int, weights: Weights) -> Standing:
+    """Where the series stand; of a model of before there were views, from what it kept instead."""
+    horizon, view = model.horizon, VIEWS[model.inputs_.view]
+    if "memory.level" in weights:
+        season = min(model.rhythm_.season, horizon)
+        unit = _array(weights, "memory.level", (size,), np.float32)
+        usual = _array(weights, "memory.usual", (size, season), np.float32)[:, np.arange(horizon) % season]
+        place = np.float32(0.3) * np.log(np.maximum(unit, np.float32(SMALLEST)))[:, None]
+        found = Standing(place, usual[..., None], unit, np.zeros((size, 1), np.float32))
+    else:
+        sizes, base = view.sizes(model.rhythm_), weights.get("memory.base")
+        bases = 1 if base is not None and base.shape == (size, 1) else horizon
+        shapes = {"place": (sizes.place,), "ahead": (horizon, sizes.ahead), "unit": (), "base": (bases,)}
+        found = Standing(
+            *(
+                _array(weights, f"memory.{name}", (size, *shapes[name]), np.float32)
+                for name in Standing._fields
+            )
+        )
+    outside = (found.unit <= SMALLEST) | (found.unit >= LARGEST) | (np.abs(found.base) >= LARGEST).any(1)
+    if outside.any():
+        raise ModelError("the unit of a series is out of range")
+    return found
 
 
 def _codes(model: Forecaster, size: int, weights: Weights) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from importlib import metadata
 from numbers import Integral
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +17,19 @@ from recurra import __version__
 from recurra.errors import UsageError
 from recurra.forecasting.history import STEPS_A_WINDOW
 from recurra.forecasting.sales.calendar import frequency_named
+from recurra.forecasting.sales.covariates import MISSING
 from recurra.forecasting.sales.data import Panel
 from recurra.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from recurra.forecasting.forecaster import Forecaster
 
-__all__ = ["check_ranges", "facts", "fingerprint", "hold_out", "recipe_of"]
+__all__ = ["ViewName", "check_ranges", "facts", "fingerprint", "hold_out", "recipe_of", "view_of"]
 
+ViewName: TypeAlias = Literal["auto", "level", "trend"]
+
+ZEROS = 0.01  # share of periods without sales up to which logarithms, of trend and season, say what there is to say
+SEEN = {"level": "in units of their level", "trend": "by level, trend and season"}
 HELD_OUT = 0.1  # share of series whose last horizon is held out, to find the best step
 # Of n held-out numbers the loss is taken to be known to this share over the root of n: within that the later step is
 # the better one, for its average is over more of the training.
@@ -57,9 +62,24 @@ def check_ranges(model: Forecaster) -> None:
         frequency_named(model.frequency)
     if not isinstance(model.holidays, str | None):
         raise UsageError("holidays must be a country such as GB, or None", value=model.holidays)
+    if model.view not in get_args(ViewName):
+        raise UsageError("view must be one of auto, level, trend", value=model.view)
     if not isinstance(model.columns, Mapping | None):
         raise UsageError("columns must be a mapping from role to column name", value=model.columns)
     model._reading()
+
+
+def view_of(model: Forecaster, panel: Panel) -> tuple[str, str]:
+    """How the network sees the sales of a panel (`history.VIEWS`), and why, in one sentence."""
+    begun = np.arange(len(panel.dates)) >= panel.first[:, None]
+    if panel.status is not None:
+        begun &= panel.status != MISSING
+    share = float((begun & (panel.values <= 0)).sum() / max(1, begun.sum()))
+    view = model.view
+    if view == "auto":
+        view = "level" if share > ZEROS else "trend"
+    why = "as told" if model.view == view else f"{share:.1%} of the periods have no sales"
+    return view, f"Sales are seen {SEEN[view]}: {why} (view)."
 
 
 def recipe_of(model: Forecaster, panel: Panel, held_out: int, max_seconds: float | None) -> Recipe:
@@ -110,6 +130,7 @@ def facts(model: Forecaster) -> dict[str, object]:
     """How the model was made, in plain values."""
     told: dict[str, object] = {
         "network": f"{model.layers} × {model.cell.upper()}({model.hidden_size}), direct quantile head",
+        "sales seen": SEEN[model.inputs_.view],
         "parameters": sum(array.size for array in model.weights_.values()),
         "steps": model.outcome_.steps,
         "seconds": round(model.outcome_.seconds, 1),

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from recurra.errors import UsageError
 from recurra.forecasting.distribution import seed_of
 from recurra.forecasting.forecaster import Forecaster
-from recurra.forecasting.history import MEMORIES
 from recurra.forecasting.sales.covariates import OBSERVED
 from recurra.forecasting.sales.data import Panel
 from recurra.forecasting.spreads import own_spreads
@@ -29,6 +28,7 @@ from recurra.forecasting.stock.policies import fill_rate_levels
 from recurra.forecasting.stock.replay import Played, Supply, empirical_levels, moving_average_levels, play
 from recurra.forecasting.stock.rules import highest_share, item_demand
 from recurra.forecasting.stock.terms import ItemTerms, StockTerms, item_terms
+from recurra.forecasting.views.levels import MEMORIES
 
 __all__ = ["Replay", "replay_stock", "replayed_items"]
 

@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recurra.errors import InputError, ModelError, UsageError
-from recurra.forecasting.history import MEMORIES, Running, history_of
+from recurra.forecasting.history import beginning, history_of
 from recurra.forecasting.inputs import Inputs, Who
 from recurra.forecasting.memory import Memory, read
 from recurra.forecasting.packed import Answering
 from recurra.forecasting.sales.covariates import MISSING, OBSERVED, Covariates
 from recurra.forecasting.sales.data import LARGEST, Panel
+from recurra.forecasting.views.view import Floats, Running, joined
 
 __all__ = ["moved_on"]
-
-Floats = NDArray[np.float32]
 
 
 def moved_on(
@@ -118,14 +117,12 @@ def _grown(
         first=first,
         covariates=_along(memory, panel, rows, gap, inputs),
     )
-    empty = Running.begin(
-        len(new), len(MEMORIES[panel.frequency.name]), panel.frequency.season, memory.running.numbers.shape[1]
-    )
+    running = joined([memory.running, beginning(inputs, panel.frequency, len(new))])
     state = {
         name: np.concatenate([each, np.repeat(start[name], len(new), axis=0)])
         for name, each in memory.state.items()
     }
-    return grown, Running.joined([memory.running, empty]), state
+    return grown, running, state
 
 
 def _along(memory: Memory, panel: Panel, rows: NDArray[np.int64], gap: int, inputs: Inputs) -> Covariates:

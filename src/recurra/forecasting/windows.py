@@ -4,7 +4,8 @@ A batch is B rows of T successive periods. Each row walks through one series aft
 its start, at a random offset, and read to its end over several batches with the state carried on; then the row
 takes the next series of a random order. So every batch mixes series and seasons, and the state is never cut short.
 
-Legend: B rows, T steps, N series, L periods of history, K origins, H horizon, M memories, C attributes, Q quantiles.
+Legend: B rows, T steps, N series, L periods of history, K origins, H horizon, I columns, P numbers of a place, C
+attributes, Q quantiles.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ class Batch:
     """One step's data: rows to read, the origins in them to forecast from, and what came then."""
 
     fresh: Tensor  # (B,) bool
-    y: Tensor  # (B, T)
-    averages: Tensor  # (B, T, M)
-    beside: Tensor  # (B, T, …)
+    columns: Tensor  # (B, T, I)
     codes: Tensor  # (B, 1 + C)
     origins: Tensor  # (K,) positions in 0 … T-1, the same for all rows
-    ahead: Tensor  # (B, K, H, …) what is known of the periods ahead
-    target: Tensor  # (B, K, H)
+    place: Tensor  # (B, K, P) what is known of the origins
+    ahead: Tensor  # (B, K, H, …) and of the periods ahead of each
+    target: Tensor  # (B, K, H) in units
+    weight: Tensor  # (B, K) what a loss there counts
     known: Tensor  # (B, K, H) bool, where the target is to be learned
     at_least: Tensor  # (B, K, H) bool, where it is a lower bound
 
@@ -83,18 +84,19 @@ class Windows:
         began, until = history.first[self.row][:, None, None], history.until[self.row][:, None, None]
         known = (ahead < until) & (origin[:, :, None] >= began)
         there = np.minimum(ahead, length - 1)
-        y = np.where(time < length, history.read[row[:, None], here], np.float32(0))
         status = np.uint8(OBSERVED) if history.status is None else history.status[row[:, None, None], there]
-        known_ahead = history.ahead(row, np.minimum(origin, length - 1), self.horizon)
+        origin = np.minimum(origin, length - 1)
+        standing = history.at(row, origin, self.horizon)
+        columns = np.where((time < length)[..., None], history.columns(row, here), np.float32(0))
         batch = Batch(
             fresh=torch.from_numpy(fresh),
-            y=torch.from_numpy(y),
-            averages=torch.from_numpy(history.averages[row[:, None], here]),
-            beside=torch.from_numpy(history.beside(row, here)),
+            columns=torch.from_numpy(columns),
             codes=torch.from_numpy(np.where(self.stranger, self.unknown, history.codes[row])),
             origins=torch.from_numpy(chosen),
-            ahead=torch.from_numpy(known_ahead),
-            target=torch.from_numpy(history.values[row[:, None, None], there]),
+            place=torch.from_numpy(standing.place),
+            ahead=torch.from_numpy(standing.ahead),
+            target=torch.from_numpy(standing.units(history.values[row[:, None, None], there])),
+            weight=torch.from_numpy(history.view.weight(row, origin)),
             known=torch.from_numpy(known & (status != MISSING)),
             at_least=torch.from_numpy(np.broadcast_to(status == AT_LEAST, known.shape).copy()),
         )
@@ -130,16 +132,11 @@ class Windows:
 
 
 class QuantileProblem:
-    """The pinball loss over all horizons and quantiles, a series weighing as the square root of its level.
-
-    In units of the level every series would weigh the same, in units sold the largest would drown the others; the
-    root between them measured best (docs/decisions/0003).
-    """
+    """The pinball loss over all horizons and quantiles, in units and weights of the view of sales."""
 
     def __init__(self, history: History, horizon: int, levels: Tensor, validation: NDArray[np.int64]) -> None:
         self.history, self.horizon, self.levels = history, horizon, levels
         self.validation = validation  # (V,) series whose last H periods are held out
-        self.typical = float(np.sqrt(history.averages[..., -1]).mean(dtype=np.float64))
 
     def initial_state(self, network: ForecastNetwork, batch_size: int) -> Any:
         """The state of series that begin."""
@@ -147,11 +144,9 @@ class QuantileProblem:
 
     def loss(self, network: ForecastNetwork, batch: Batch, state: Any) -> tuple[Tensor, Any]:
         """The mean loss over what is known, and the state after the batch."""
-        outputs, state = network.encode(batch.y, batch.averages, batch.beside, batch.codes, state)
-        level = batch.averages[:, batch.origins, -1]
-        units = network.head(outputs[:, batch.origins], level, batch.ahead, batch.codes)
-        losses = self._losses(batch.target / level[..., None], units, batch.at_least)
-        losses = losses * (level.sqrt() / self.typical)[..., None]
+        outputs, state = network.encode(batch.columns, batch.codes, state)
+        units = network.head(outputs[:, batch.origins], batch.place, batch.ahead, batch.codes)
+        losses = self._losses(batch.target, units, batch.at_least) * batch.weight[..., None]
         return torch.where(batch.known, losses, 0.0).sum() / batch.known.sum().clamp(min=1), state
 
     def _losses(self, target: Tensor, quantiles: Tensor, at_least: Tensor) -> Tensor:
@@ -162,7 +157,7 @@ class QuantileProblem:
         return losses.mean(-1)
 
     def evaluate(self, network: ForecastNetwork) -> float | None:
-        """The weighted quantile loss over the held-out periods of the validation series.
+        """The weighted quantile loss over the held-out periods of the validation series, weighed by the view too.
 
         None without such series, or where nothing was sold: there is nothing to weigh by.
         """
@@ -170,19 +165,20 @@ class QuantileProblem:
             return None
         history, rows = self.history, self.validation
         start = history.values.shape[1] - self.horizon
-        level = history.averages[rows, start - 1, -1]
-        ahead = history.ahead(rows, np.full((len(rows), 1), start - 1), self.horizon)[:, 0]
-        context = remember(network, history, rows, [start - 1])[:, 0]
+        standing = history.after(rows, start - 1, self.horizon)
+        worth = torch.from_numpy(history.view.worth(rows, np.full((len(rows), 1), start - 1)))
         actual = torch.from_numpy(history.values[rows, start:])
         status = torch.zeros_like(actual, dtype=torch.uint8)
         if history.status is not None:
             status = torch.from_numpy(history.status[rows, start:])
         actual = torch.where(status == MISSING, 0.0, actual)
-        sold = float(actual.abs().sum())
+        sold = float((actual.abs() * worth).sum())
         if sold == 0:
             return None
-        known = (torch.from_numpy(each) for each in (level, ahead, history.codes[rows]))
-        losses = self._losses(actual, answer(network, context, *known), status == AT_LEAST)
+        context = remember(network, history, rows, [start - 1])[:, 0]
+        given = map(torch.from_numpy, (standing.place, standing.ahead, history.codes[rows]))
+        answers = torch.from_numpy(standing.sold(answer(network, context, *given).numpy()))
+        losses = self._losses(actual, answers, status == AT_LEAST) * worth
         return 2 * float(losses[status != MISSING].sum()) / sold
 
 

@@ -1,0 +1,1 @@
+"""How the network sees the sales of a series, and in what units it answers: by level, or by trend and season."""
