@@ -16,7 +16,7 @@ TAUS = np.array(LEVELS)
 
 def copula_of(panel: Panel, horizon: int = HORIZON, seed: int = 0) -> Copula:
     network = network_for(panel, horizon=horizon)
-    return fit_copula(network, history_from(panel, horizon), panel, horizon, TAUS, seed)
+    return fit_copula(network, history_from(panel, horizon), panel, horizon, TAUS, (1.0, 1.0), seed)
 
 
 def learned(panel: Panel) -> Copula:

@@ -101,6 +101,12 @@ def test_probability_undoes_at(row: list[float], u: float, at_zero: bool) -> Non
     np.testing.assert_allclose(again, y, atol=1e-6 * size)
 
 
+def test_spreading_moves_both_sides_about_the_middle() -> None:
+    found = Quantiles(np.array([0.1, 0.5, 0.9]), np.array([[1.0, 4.0, 10.0], [0.0, 0.0, 3.0]]), 0.0)
+    np.testing.assert_allclose(found.spread(2.0, 0.5).values, [[0.0, 4.0, 7.0], [0.0, 0.0, 1.5]])
+    np.testing.assert_array_equal(found.spread(1.0, 1.0).values, found.values)
+
+
 @given(ROWS, st.lists(st.floats(-1e6, 1e8), min_size=2, max_size=20))
 def test_probability_lies_in_0_1_and_never_falls(row: list[float], values: list[float]) -> None:
     q = quantiles(*[row] * len(values), floor=0.0)

@@ -152,7 +152,7 @@ OUTCOME = {"steps": 1, "seconds": 1.0, "stopped": "steps", "best_step": 1, "best
         ("end", 5), ("rhythm", {"name": "daily", "anchor": 10**30, "day": 1}), ("rhythm", {"name": "daily"}),
         ("rhythm", {"name": "monthly", "anchor": 0, "day": 400}), ("rhythm", {"name": "weekly", "anchor": 0, "day": 1}),
         ("shared", 1.0), ("shared", "nan"), ("inputs", {}), ("inputs", {"typical": 1e300}), ("leaves", ["no such"]),
-        ("levels", [0.5]),
+        ("levels", [0.5]), ("spread", [1.0]), ("spread", [0.0, 1.0]),
         ("series", ["a"] * 6), ("series", "abcdef"), ("items", [1, 2, 3, 4, 5, 6]), ("items", []),
         ("outcome", {}), ("outcome", None),
         ("outcome", OUTCOME | {"best_loss": ""}), ("outcome", OUTCOME | {"loss": []}),

@@ -25,9 +25,10 @@ def fit_copula(
     panel: Panel,
     horizon: int,
     levels: NDArray[np.float64],
+    spread: tuple[float, float],
     seed: int,
 ) -> Copula:
-    """Estimate the copula from the probability that each past forecast gave to at most what then came.
+    """Estimate the copula from the probability that each past forecast, so `spread`, gave to at most what then came.
 
     Forecasts start at up to 8 origins, one horizon apart, over up to 512 series. For counts the probability is
     drawn at random between that of less and that of at most the value (the randomised probability integral
@@ -51,7 +52,7 @@ def fit_copula(
         given = map(torch.from_numpy, (standing.place, standing.ahead, history.codes[here]))
         answered = standing.sold(answer(network, context[torch.from_numpy(begun), number], *given).numpy())
         floor = 0.0 if panel.nonnegative else -np.inf
-        quantiles = Quantiles(levels, np.maximum(answered.astype(np.float64), floor), floor)
+        quantiles = Quantiles(levels, answered.astype(np.float64), floor).spread(*spread)
         actual = panel.values[rows[begun], ahead].astype(np.float64)
         found = _normal_scores(quantiles, actual, panel.whole, generator)
         if panel.status is not None:

@@ -33,6 +33,13 @@ class Quantiles:
     values: Floats
     floor: float = -math.inf
 
+    def spread(self, below: float, above: float) -> Quantiles:
+        """The forecast with what lies below and above its middle quantile so many times as far from that."""
+        middle = self.values[..., len(self.levels) // 2, None]
+        away = self.values - middle
+        values = middle + np.where(away < 0, below, above) * away
+        return Quantiles(self.levels, np.maximum(values, self.floor), self.floor)
+
     def at(self, u: Floats) -> Floats:
         """The quantiles at probabilities `u` (…, S), one row of them for each row of values: (…, S)."""
         u = np.clip(u, EXTREME, 1 - EXTREME)

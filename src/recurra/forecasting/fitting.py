@@ -25,6 +25,7 @@ from torch import Tensor
 
 from recurra import state as states
 from recurra.artifact import digest_of
+from recurra.forecasting.calibration import calibrated
 from recurra.forecasting.dependence import fit_copula
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import LEVELS
@@ -66,6 +67,7 @@ class Learned(NamedTuple):
 
     outcome: Outcome
     network: ForecastNetwork
+    spread: tuple[float, float]  # as `Quantiles.spread` takes it
     copula: Copula
 
 
@@ -125,8 +127,10 @@ def learn(
         fingerprint=fingerprint,
         description=f"training on {len(panel.ids):,} series",
     )
-    copula = fit_copula(network, history, panel, model.horizon, np.array(LEVELS), model.seed)
-    return Learned(outcome, network, copula)
+    levels = np.array(LEVELS)
+    spread = calibrated(network, history, panel, model.horizon, levels, validation, model.seed)
+    copula = fit_copula(network, history, panel, model.horizon, levels, spread, model.seed)
+    return Learned(outcome, network, spread, copula)
 
 
 def arrays_of(network: ForecastNetwork) -> dict[str, np.ndarray[Any, Any]]:

@@ -174,7 +174,7 @@ class Forecaster(Estimator):
         inputs, items = Inputs.of(panel, self.holidays, view), len(panel.ids)
         who = inputs.who(panel, np.arange(1, items + 1), items)
         history = history_of(panel, self.horizon, inputs, who, items, until=until)
-        outcome, network, copula = fitting.learn(
+        outcome, network, spread, copula = fitting.learn(
             self,
             panel,
             history,
@@ -190,7 +190,7 @@ class Forecaster(Estimator):
         self.network_, self.inputs_, self.rhythm_ = network, inputs, panel.frequency
         self.packed_: PackedNetwork | None = None
         self.nonnegative_, self.whole_, self.notes_ = panel.nonnegative, panel.whole, (*panel.notes, note)
-        self.items_, self.copula_, self.memory_ = panel.ids, copula, memory
+        self.items_, self.spread_, self.copula_, self.memory_ = panel.ids, spread, copula, memory
         return self
 
     def read(self, frame: Any, *, future: Any = None, items: Any = None) -> Panel:
@@ -374,7 +374,7 @@ class Forecaster(Estimator):
         answers = self._runs.answers(memory.context, standing.place, standing.ahead, memory.who.codes)
         values = standing.sold(answers).astype(np.float64)
         floor = 0.0 if self.nonnegative_ else -np.inf
-        quantiles = Quantiles(np.array(LEVELS), np.maximum(values, floor), floor)
+        quantiles = Quantiles(np.array(LEVELS), values, floor).spread(*self.spread_)
         return Forecast(memory.ids, dates, quantiles, self.copula_, rhythm, self.whole_, self.seed)
 
     def pack(self, weights: str = "float32", *, frame: Any = None, bound: float | None = None) -> float:

@@ -46,6 +46,7 @@ def state(model: Forecaster) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, 
         "leaves": None if memory.state is None else sorted(memory.state),
         "nonnegative": model.nonnegative_,
         "whole": model.whole_,
+        "spread": list(model.spread_),
         "shared": model.copula_.shared,
         "notes": list(model.notes_),
         "outcome": asdict(model.outcome_),
@@ -74,6 +75,7 @@ def restore(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> N
         _check_packed(model, model.packed_)
     else:
         _ = model.network_  # it is made, and so checked, now
+    model.spread_ = _spread(fitted.get("spread", (1.0, 1.0)))
     model.copula_ = _copula(model, fitted, weights)
     model.memory_ = _memory(model, fitted, weights)
     model.nonnegative_, model.whole_ = bool(fitted["nonnegative"]), bool(fitted["whole"])
@@ -117,6 +119,13 @@ def _rhythm(rhythm: Mapping[str, Any]) -> Frequency:
     if not 0 <= anchor < named.step + 4 or not 1 <= day <= 31:
         raise ModelError("there are no such periods", value=dict(rhythm))
     return replace(named, anchor=anchor, day=day)
+
+
+def _spread(given: Any) -> tuple[float, float]:
+    below, above = map(float, given)
+    if not (0.1 <= below <= 10 and 0.1 <= above <= 10):
+        raise ModelError("the spread of the forecasts must be two numbers, 0.1 to 10", value=given)
+    return below, above
 
 
 def _copula(model: Forecaster, fitted: Mapping[str, Any], weights: Weights) -> Copula:
