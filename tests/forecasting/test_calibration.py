@@ -11,7 +11,7 @@ from small_shop import HORIZON, history_from, network_for, panel_of, tiny
 from recurra.forecasting import calibration
 from recurra.forecasting.calibration import calibrated
 from recurra.forecasting.forecast import LEVELS
-from recurra.forecasting.sales.covariates import MISSING
+from recurra.forecasting.sales.covariates import AT_LEAST, MISSING, OBSERVED
 from recurra.forecasting.sales.data import Panel
 
 TAUS = np.array(LEVELS)
@@ -32,7 +32,7 @@ def factors(panel: Panel, deviations: np.ndarray, monkeypatch: pytest.MonkeyPatc
     said = np.broadcast_to(100 + deviations, (len(rows), HORIZON, len(LEVELS))).astype(np.float32)
     answers = (said - standing.base[..., None]) / standing.unit[:, None, None]
     monkeypatch.setattr(calibration, "answer", lambda *_: torch.from_numpy(answers.astype(np.float32)))
-    return calibrated(network_for(panel), history, panel, HORIZON, TAUS, rows, 0)
+    return calibrated(network_for(panel), history, panel, HORIZON, TAUS, rows)
 
 
 @pytest.mark.parametrize(("below", "above"), [(1.0, 1.0), (0.7, 1.0), (1.25, 0.8)])
@@ -52,12 +52,23 @@ def test_few_series_change_little(monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(few) < 1.3
 
 
+def test_a_lower_bound_may_have_been_anything_above(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many values are cut off at the shelf: the others alone would look too low."""
+    panel = noise(1500)
+    shelf = np.where(np.random.default_rng(1).random(panel.values.shape) < 0.5, 95.0, np.inf).astype(
+        np.float32
+    )
+    status = np.where(panel.values > shelf, AT_LEAST, OBSERVED).astype(np.uint8)
+    cut = replace(panel, values=np.minimum(panel.values, shelf), status=status)
+    assert factors(cut, 10 * NORMAL, monkeypatch) == pytest.approx((1.0, 1.0), rel=0.06)
+
+
 def test_none_are_as_forecast() -> None:
     panel = noise(3)
     history, network = history_from(panel), network_for(panel)
-    assert calibrated(network, history, panel, HORIZON, TAUS, np.zeros(0, np.int64), 0) == (1.0, 1.0)
+    assert calibrated(network, history, panel, HORIZON, TAUS, np.zeros(0, np.int64)) == (1.0, 1.0)
     nobody = replace(panel, status=np.full(panel.values.shape, MISSING, np.uint8))
-    assert calibrated(network, history, nobody, HORIZON, TAUS, np.arange(3), 0) == (1.0, 1.0)
+    assert calibrated(network, history, nobody, HORIZON, TAUS, np.arange(3)) == (1.0, 1.0)
 
 
 def test_a_fitted_model_forecasts_with_it() -> None:

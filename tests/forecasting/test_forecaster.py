@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from recurra.errors import InputError, NotFittedError, RecurraError, UsageError
 from recurra.forecasting.distribution import Copula
 from recurra.forecasting.forecast import QUANTILES
 from recurra.forecasting.forecaster import Forecaster
+from recurra.forecasting.sales.covariates import AT_LEAST
 from recurra.forecasting.sales.data import Panel
 
 COLUMNS = ["unique_id", "ds", "mean", *(f"q{level:g}" for level in QUANTILES)]
@@ -351,6 +353,9 @@ def test_what_always_sells_is_seen_by_trend(tmp_path: Path) -> None:
     model.save(tmp_path / "m")
     assert Forecaster.load(tmp_path / "m").predict().equals(model.predict())
     assert_sound(model.predict())
+    ran_out = np.zeros(always.values.shape, np.uint8)
+    ran_out[0, 3] = AT_LEAST
+    assert tiny().fit(replace(always, status=ran_out)).inputs_.view == "level"
     often = tiny().fit(panel_of(sales()))
     assert often.inputs_.view == "level"
     told = tiny(view="level").fit(always)

@@ -16,15 +16,18 @@ from numpy.typing import NDArray
 
 from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.history import History
+from recurra.forecasting.metrics import pit_shares
 from recurra.forecasting.network import ForecastNetwork, answer, remember
-from recurra.forecasting.sales.covariates import OBSERVED
+from recurra.forecasting.sales.covariates import AT_LEAST, MISSING
 from recurra.forecasting.sales.data import Panel
 
 __all__ = ["calibrated"]
 
 OUTSIDE = 0.1  # share of values on each side of the band
 FACTORS = np.geomspace(0.5, 2.0, 57)
-PRIOR = 30  # series that went as forecast, so that few held-out ones change little
+PRIOR = (
+    100  # series that went as forecast: held-out ones are few, and have the same periods, which hang together
+)
 
 
 def calibrated(
@@ -34,12 +37,11 @@ def calibrated(
     horizon: int,
     levels: NDArray[np.float64],
     rows: NDArray[np.int64],
-    seed: int,
 ) -> tuple[float, float]:
     """The factors of what lies below and above the median, from the last horizon of series `rows` (V,); 1 of none.
 
-    For counts the place of a value among the quantiles is drawn at random between those of less and of at most it (the
-    randomised probability integral transform, Czado, Gneiting & Held 2009).
+    A value counts where its forecast has it, from the probability of less to that of at most as much (as
+    `pit_histogram` shares it out), a lower bound up to 1.
     """
     start = len(panel.dates) - horizon
     if not len(rows):
@@ -49,18 +51,16 @@ def calibrated(
     answers = answer(network, remember(network, history, rows, [start - 1])[:, 0], *given).numpy()
     values, floor = standing.sold(answers).astype(np.float64), 0.0 if panel.nonnegative else -np.inf
     actual = panel.values[rows, start:].astype(np.float64)
-    known = (
-        np.ones(actual.shape, dtype=bool) if panel.status is None else panel.status[rows, start:] == OBSERVED
-    )
+    status = np.zeros(actual.shape, np.uint8) if panel.status is None else panel.status[rows, start:]
+    known = status != MISSING
     if not known.any():
         return 1.0, 1.0
-    drawn = np.random.default_rng(seed).random(actual.shape)
     outside = np.empty((len(FACTORS), 2))
     for place, factor in enumerate(FACTORS):
         quantiles = Quantiles(levels, values, floor).spread(factor, factor)
         below, at_most = quantiles.around(actual, whole=panel.whole)
-        u = (below + (at_most - below) * drawn)[known]
-        outside[place] = (u < OUTSIDE).mean(), (u > 1 - OUTSIDE).mean()
+        at_most = np.where(status == AT_LEAST, 1.0, at_most)
+        outside[place] = pit_shares(below[known], at_most[known], round(1 / OUTSIDE))[[0, -1]]
     nearest = FACTORS[np.abs(outside - OUTSIDE).argmin(0)]
     count = len(np.unique(np.flatnonzero(known) // horizon))
     below, above = nearest ** (count / (count + PRIOR))

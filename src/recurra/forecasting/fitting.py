@@ -128,7 +128,7 @@ def learn(
         description=f"training on {len(panel.ids):,} series",
     )
     levels = np.array(LEVELS)
-    spread = calibrated(network, history, panel, model.horizon, levels, validation, model.seed)
+    spread = calibrated(network, history, panel, model.horizon, levels, validation)
     copula = fit_copula(network, history, panel, model.horizon, levels, spread, model.seed)
     return Learned(outcome, network, spread, copula)
 

@@ -71,7 +71,8 @@ class Forecaster(Estimator):
     stock_out: a column that says when the item was out of stock, or how many units were in stock; None: never.
     holidays: the public holidays of a country, "GB", or a part of it, "DE-BY"; None: none (extra `holidays`).
     view: how the network sees sales: "level", in units of their level, for items that often sell nothing; "trend", by
-        level, trend and season, for what always sells; "auto": "trend" where at most 1 % of the periods have no sales.
+        level, trend and season, for what always sells; "auto": "trend" where at most 1 % of the periods have no sales
+        and none ran out.
     seed: the same seed gives the same model on the same machine.
 
     After `fit`: `notes_` says what was decided about the data, `outcome_` how training went. Training needs torch;

@@ -123,7 +123,12 @@ def pit_histogram(actual: Array, quantiles: Quantiles, *, whole: bool, bins: int
     known = ~np.isnan(y)
     y = np.where(known, y, 0.0)
     below, at_most = quantiles.around(y, whole=whole)
-    below, width = below[known], (at_most - below)[known]
+    return pit_shares(below[known], at_most[known], bins)
+
+
+def pit_shares(below: Array, at_most: Array, bins: int = 10) -> NDArray[np.float64]:
+    """`pit_histogram` of the probabilities (…,) that forecasts gave to less and to at most what came."""
+    width = at_most - below
     if not below.size:
         return np.full(bins, np.nan)
     edges = np.arange(bins + 1) / bins

@@ -17,7 +17,7 @@ from recurra import __version__
 from recurra.errors import UsageError
 from recurra.forecasting.history import STEPS_A_WINDOW
 from recurra.forecasting.sales.calendar import frequency_named
-from recurra.forecasting.sales.covariates import MISSING
+from recurra.forecasting.sales.covariates import AT_LEAST, MISSING
 from recurra.forecasting.sales.data import Panel
 from recurra.training.recipe import Recipe
 
@@ -71,14 +71,14 @@ def check_ranges(model: Forecaster) -> None:
 
 def view_of(model: Forecaster, panel: Panel) -> tuple[str, str]:
     """How the network sees the sales of a panel (`history.VIEWS`), and why, in one sentence."""
-    begun = np.arange(len(panel.dates)) >= panel.first[:, None]
-    if panel.status is not None:
-        begun &= panel.status != MISSING
-    share = float((begun & (panel.values <= 0)).sum() / max(1, begun.sum()))
-    view = model.view
-    if view == "auto":
-        view = "level" if share > ZEROS else "trend"
-    why = "as told" if model.view == view else f"{share:.1%} of the periods have no sales"
+    status = np.zeros((1, 1), np.uint8) if panel.status is None else panel.status
+    known = (np.arange(len(panel.dates)) >= panel.first[:, None]) & (status != MISSING)
+    share = float((known & (panel.values <= 0)).sum() / max(1, known.sum()))
+    view, why = model.view, "as told"
+    if view == "auto" and (status == AT_LEAST).any():
+        view, why = "level", "some are lower bounds of what was wanted"
+    elif view == "auto":
+        view, why = "level" if share > ZEROS else "trend", f"{share:.1%} of the periods have no sales"
     return view, f"Sales are seen {SEEN[view]}: {why} (view)."
 
 
