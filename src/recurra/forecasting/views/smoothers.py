@@ -58,6 +58,7 @@ CHANGES: Final = np.float32(1 - 1 / 500)  # … and of the mean change
 DOUBT: Final = np.float32(2)  # changes for which the first guess of the unit counts
 STEADY: Final = np.float32(0.1)  # that guess, as a share of the level, where much has been seen
 DOWN, UP = np.float32(6), np.float32(2.5)  # how far a forecast goes from the middle's level, logarithmic
+BELOW, ABOVE = np.float32(2), np.float32(14)  # … and a level from the floor, where years are missing
 LARGEST: Final = np.float32(6)  # what the network is told is held within
 LITTLE: Final = np.float32(0.1)  # weight of forecasts from where least is known
 
@@ -250,7 +251,7 @@ class _Walk:
         share = 1 / (now["seen"] + 1)
         moved = level + carried
         new = np.where(counted, moved + np.maximum(LEVEL, share) * (z - season - moved), moved)
-        new = np.clip(new, floor - 2, floor + 14)
+        new = np.clip(new, floor - BELOW, floor + ABOVE)
         gain = np.where(TREND > 0, np.maximum(TREND, share / 2), 0)
         rising = np.where(counted & (now["seen"] > 0), carried + gain * (new - level - carried), carried)
         whole = counted & (now["age"] + 1 >= self.season) & (self.season > 1)
