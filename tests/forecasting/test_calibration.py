@@ -8,7 +8,7 @@ import pytest
 import torch
 from small_shop import HORIZON, history_from, network_for, panel_of, tiny
 
-from recurra.forecasting import calibration
+from recurra.forecasting import network
 from recurra.forecasting.calibration import calibrated
 from recurra.forecasting.forecast import LEVELS
 from recurra.forecasting.sales.covariates import AT_LEAST, MISSING, OBSERVED
@@ -31,7 +31,7 @@ def factors(panel: Panel, deviations: np.ndarray, monkeypatch: pytest.MonkeyPatc
     standing = history.after(rows, PERIODS - HORIZON - 1, HORIZON)
     said = np.broadcast_to(100 + deviations, (len(rows), HORIZON, len(LEVELS))).astype(np.float32)
     answers = (said - standing.base[..., None]) / standing.unit[:, None, None]
-    monkeypatch.setattr(calibration, "answer", lambda *_: torch.from_numpy(answers.astype(np.float32)))
+    monkeypatch.setattr(network, "answer", lambda *_: torch.from_numpy(answers.astype(np.float32)))
     return calibrated(network_for(panel), history, panel, HORIZON, TAUS, rows)
 
 

@@ -11,13 +11,12 @@ Legend: V held-out series, H horizon, Q quantiles.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from recurra.forecasting.distribution import Quantiles
 from recurra.forecasting.history import History
 from recurra.forecasting.metrics import pit_shares
-from recurra.forecasting.network import ForecastNetwork, answer, remember
+from recurra.forecasting.network import ForecastNetwork, remember, sold
 from recurra.forecasting.sales.covariates import AT_LEAST, MISSING
 from recurra.forecasting.sales.data import Panel
 
@@ -25,9 +24,7 @@ __all__ = ["calibrated"]
 
 OUTSIDE = 0.1  # share of values on each side of the band
 FACTORS = np.geomspace(0.5, 2.0, 57)
-PRIOR = (
-    100  # series that went as forecast: held-out ones are few, and have the same periods, which hang together
-)
+PRIOR = 100  # series that went as forecast: held-out ones are few, and have the same periods
 
 
 def calibrated(
@@ -46,10 +43,9 @@ def calibrated(
     start = len(panel.dates) - horizon
     if not len(rows):
         return 1.0, 1.0
-    standing = history.after(rows, start - 1, horizon)
-    given = map(torch.from_numpy, (standing.place, standing.ahead, history.codes[rows]))
-    answers = answer(network, remember(network, history, rows, [start - 1])[:, 0], *given).numpy()
-    values, floor = standing.sold(answers).astype(np.float64), 0.0 if panel.nonnegative else -np.inf
+    context = remember(network, history, rows, [start - 1])[:, 0]
+    values = sold(network, history, rows, start - 1, context).astype(np.float64)
+    floor = 0.0 if panel.nonnegative else -np.inf
     actual = panel.values[rows, start:].astype(np.float64)
     status = np.zeros(actual.shape, np.uint8) if panel.status is None else panel.status[rows, start:]
     known = status != MISSING

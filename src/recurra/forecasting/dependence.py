@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from recurra.forecasting.distribution import Copula, Quantiles
 from recurra.forecasting.history import History
-from recurra.forecasting.network import ForecastNetwork, answer, remember
+from recurra.forecasting.network import ForecastNetwork, remember, sold
 from recurra.forecasting.sales.covariates import OBSERVED
 from recurra.forecasting.sales.data import Panel
 
@@ -48,9 +48,7 @@ def fit_copula(
         if not len(here):
             continue
         ahead = slice(origin + 1, origin + 1 + horizon)
-        standing = history.after(here, origin, horizon)
-        given = map(torch.from_numpy, (standing.place, standing.ahead, history.codes[here]))
-        answered = standing.sold(answer(network, context[torch.from_numpy(begun), number], *given).numpy())
+        answered = sold(network, history, here, origin, context[torch.from_numpy(begun), number])
         floor = 0.0 if panel.nonnegative else -np.inf
         quantiles = Quantiles(levels, answered.astype(np.float64), floor).spread(*spread)
         actual = panel.values[rows[begun], ahead].astype(np.float64)

@@ -27,7 +27,7 @@ from recurra.networks import Recurrent
 from recurra.networks.heads import rising
 from recurra.training.named import cell_named
 
-__all__ = ["ForecastNetwork", "answer", "read_all", "remember"]
+__all__ = ["ForecastNetwork", "answer", "read_all", "remember", "sold"]
 
 SERIES = 256  # that are read at once
 ANSWERS = 32_768  # periods of series that the head answers at once: a bound on memory
@@ -243,3 +243,12 @@ def answer(network: ForecastNetwork, context: Tensor, place: Tensor, ahead: Tens
     for c, p, a, i in zip(*(torch.split(x, size) for x in (context, place, ahead, codes)), strict=True):
         blocks.append(network.head(c[:, None], p[:, None], a[:, None], i)[:, 0])
     return torch.cat(blocks)
+
+
+def sold(
+    network: ForecastNetwork, history: History, rows: NDArray[np.int64], origin: int, context: Tensor
+) -> NDArray[np.float32]:
+    """The forecast quantiles (V, H, Q) in units sold after period `origin`: of series `rows` with contexts (V, D)."""
+    standing = history.after(rows, origin, network.horizon)
+    given = map(torch.from_numpy, (standing.place, standing.ahead, history.codes[rows]))
+    return standing.sold(answer(network, context, *given).numpy())

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recurra.forecasting.history import History
-from recurra.forecasting.network import ForecastNetwork, answer, remember
+from recurra.forecasting.network import ForecastNetwork, remember, sold
 from recurra.forecasting.sales.covariates import AT_LEAST, MISSING, OBSERVED
 from recurra.networks.heads import pinball
 
@@ -165,21 +165,19 @@ class QuantileProblem:
             return None
         history, rows = self.history, self.validation
         start = history.values.shape[1] - self.horizon
-        standing = history.after(rows, start - 1, self.horizon)
         worth = torch.from_numpy(history.view.worth(rows, np.full((len(rows), 1), start - 1)))
         actual = torch.from_numpy(history.values[rows, start:])
         status = torch.zeros_like(actual, dtype=torch.uint8)
         if history.status is not None:
             status = torch.from_numpy(history.status[rows, start:])
         actual = torch.where(status == MISSING, 0.0, actual)
-        sold = float((actual.abs() * worth).sum())
-        if sold == 0:
+        total = float((actual.abs() * worth).sum())
+        if total == 0:
             return None
         context = remember(network, history, rows, [start - 1])[:, 0]
-        given = map(torch.from_numpy, (standing.place, standing.ahead, history.codes[rows]))
-        answers = torch.from_numpy(standing.sold(answer(network, context, *given).numpy()))
+        answers = torch.from_numpy(sold(network, history, rows, start - 1, context))
         losses = self._losses(actual, answers, status == AT_LEAST) * worth
-        return 2 * float(losses[status != MISSING].sum()) / sold
+        return 2 * float(losses[status != MISSING].sum()) / total
 
 
 def beyond(bound: Tensor, quantiles: Tensor, levels: Tensor) -> Tensor:
