@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_shop import HORIZON, history_from, network_for, panel_of, sales, shop, tiny
 
+import recurra.forecasting.network as reading
 from recurra.cells import CELLS
 from recurra.errors import UsageError
 from recurra.forecasting.forecast import LEVELS
 from recurra.forecasting.history import VIEWS, History
-from recurra.forecasting.network import ForecastNetwork, answer, remember
+from recurra.forecasting.network import ForecastNetwork, answer, read_all, remember
 from recurra.forecasting.sales.calendar import FREQUENCIES
 from recurra.forecasting.views.levels import Levels
 
@@ -113,6 +114,27 @@ def test_many_series_are_read_in_parts() -> None:
     found = remember(network, history, np.arange(300), [11])
     assert len(found) == 300
     torch.testing.assert_close(found[297:], found[:3], rtol=2e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "MinGRU"])
+@pytest.mark.parametrize("periods", [1, 3, 7])
+def test_a_long_history_is_read_in_parts(cell: str, periods: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = shop()
+    network, history = network_for(panel, cell=cell), history_from(panel)
+    last = history.values.shape[1] - 1
+    assert len(set(history.first)) > 1
+    origins = [last, last // 2, last // 3]
+    whole, (after, state) = remember(network, history, ALL, origins), read_all(network, history, None)
+    monkeypatch.setattr(reading, "PERIODS", periods)
+    parts, (after_parts, state_parts) = (
+        remember(network, history, ALL, origins),
+        read_all(network, history, None),
+    )
+    begun = torch.from_numpy(history.first[:, None] <= np.array(origins))
+    torch.testing.assert_close(parts[begun], whole[begun], rtol=5e-6, atol=5e-6)
+    np.testing.assert_allclose(after_parts, after, rtol=5e-6, atol=5e-6)
+    for name, each in state.items():
+        np.testing.assert_allclose(state_parts[name], each, rtol=5e-6, atol=5e-6)
 
 
 def test_dropout_is_for_training_only() -> None:

@@ -30,6 +30,7 @@ from recurra.training.named import cell_named
 __all__ = ["ForecastNetwork", "answer", "read_all", "remember", "sold"]
 
 SERIES = 256  # that are read at once
+PERIODS = 32  # of them: what reading takes in memory does not grow with the history
 ANSWERS = 32_768  # periods of series that the head answers at once: a bound on memory
 START = 0.25  # what lies between two quantiles at first, logarithmic: some units from the first to the last
 LARGEST_LOG = 8.0  # an answer is at most e^8 ≈ 3000 units: gradients stay finite
@@ -166,7 +167,6 @@ def _unlog(x: Tensor) -> Tensor:
     return torch.sign(x) * torch.expm1(x.abs().clamp(max=LARGEST_LOG))
 
 
-@torch.no_grad()
 def remember(
     network: ForecastNetwork, history: History, rows: NDArray[np.int64], origins: Sequence[int]
 ) -> Tensor:
@@ -180,13 +180,11 @@ def remember(
     for start in range(0, len(rows), SERIES):
         part = rows[start : start + SERIES]
         begin = np.minimum(history.first[part], last)
-        outputs, _, _ = _read(network, history, part, begin, last, network.initial_state(len(part)))
-        places = torch.from_numpy(np.maximum(np.asarray(origins) - begin[:, None], 0))
-        found.append(outputs[torch.arange(len(part))[:, None], places])
+        steps = np.maximum(np.asarray(origins) - begin[:, None], 0)
+        found.append(_read(network, history, part, begin, steps, network.initial_state(len(part)))[0])
     return torch.cat(found)
 
 
-@torch.no_grad()
 def read_all(
     network: ForecastNetwork, history: History, state: Mapping[str, NDArray[np.float32]] | None
 ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
@@ -207,29 +205,40 @@ def read_all(
             given = {name: torch.from_numpy(np.ascontiguousarray(each[part])) for name, each in state.items()}
             before = states.unflatten(start, given)
         begin = np.minimum(history.first[part], last)
-        out, after, lengths = _read(network, history, part, begin, last, before)
-        outputs.append(out[torch.arange(len(part)), lengths - 1].numpy())
+        found, after = _read(network, history, part, begin, (last - begin)[:, None], before)
+        outputs.append(found[:, 0].numpy())
         states_.append({name: each.numpy() for name, each in states.flatten(after).items()})
     back = np.argsort(order)
-    found = {name: np.concatenate([each[name] for each in states_])[back] for name in states_[0]}
-    return np.concatenate(outputs)[back], found
+    return np.concatenate(outputs)[back], {
+        name: np.concatenate([each[name] for each in states_])[back] for name in states_[0]
+    }
 
 
+@torch.no_grad()
 def _read(
     network: ForecastNetwork,
     history: History,
     rows: NDArray[np.int64],
     begin: NDArray[np.int64],
-    last: int,
+    steps: NDArray[np.int64],
     state: Any,
-) -> tuple[Tensor, Any, Tensor]:
-    """Read series from periods `begin` (V,) to `last`: the outputs (V, T, D), the state after, the lengths (V,)."""
-    time = np.minimum(begin[:, None] + np.arange(last + 1 - int(begin.min())), last)
-    lengths = torch.from_numpy(last + 1 - begin)
-    columns, codes = map(torch.from_numpy, (history.columns(rows, time), history.codes[rows]))
-    ragged = lengths if int(begin.min()) < int(begin.max()) else None
-    outputs, after = network.encode(columns, codes, state, ragged)
-    return outputs, after, lengths
+) -> tuple[Tensor, Any]:
+    """Read series from periods `begin` (V,) on, PERIODS at a time.
+
+    Returns the outputs (V, K, D) after `steps` (V, K) more of them, and the state after the most of a series' steps.
+    """
+    codes, lengths = torch.from_numpy(history.codes[rows]), steps.max(1) + 1
+    found = torch.empty(*steps.shape, network.encoder.output_size)
+    for start in range(0, int(lengths.max()), PERIODS):
+        left = np.clip(lengths - start, 0, PERIODS)
+        count = int(left.max())
+        time = begin[:, None] + np.minimum(np.arange(start, start + count), lengths[:, None] - 1)
+        columns = torch.from_numpy(history.columns(rows, time))
+        ragged = torch.from_numpy(left) if left.min() < count else None
+        outputs, state = network.encode(columns, codes, state, ragged)
+        series, which = np.nonzero((steps >= start) & (steps < start + count))
+        found[series, which] = outputs[series, steps[series, which] - start]
+    return found, state
 
 
 @torch.no_grad()

@@ -182,11 +182,11 @@ def _panel(
     given: Frequency | None = None,
 ) -> Panel:
     lines, found, notes = sales_lines(frame, reading, place, elsewhere)
-    known = lines.filter(pl.col("y").is_not_null())
+    known, _ = _parted(lines)
     rhythm, said = (given, list[str]()) if given else _rhythm(known, reading, found.ds, place)
     notes += said
     lines = lines.with_columns(period=pl.Series(rhythm.index(lines["ds"].to_numpy())))
-    known, later = lines.filter(pl.col("y").is_not_null()), lines.filter(pl.col("y").is_null())
+    known, later = _parted(lines)
     columns = 1 + count_columns(lines)
     series = lines["unique_id"].n_unique()
     start, end = _span(known, lines, series * columns, rhythm, found.ds, place, least=1 if given else 2)
@@ -196,16 +196,25 @@ def _panel(
         if known.height == 0:
             raise InputError("every sale was cancelled, nothing is left", file=place.file)
     whole = bool((known["y"] == known["y"].round()).all())
-    lines = pl.concat([known, later]) if later.height else known
+    lines = (pl.concat([known, later]) if later.height else known).drop(
+        "ds", "invoice", "customer", strict=False
+    )
+    del known, later  # the lines are most of what reading takes in memory: each is held once
     ids = lines["unique_id"].unique().sort()
-    codes = pl.DataFrame({"unique_id": ids, "code": np.arange(len(ids))})
-    lines = lines.join(codes, on="unique_id", maintain_order="left").with_columns(pl.col("period") - start)
-    known = lines.filter(pl.col("y").is_not_null())
+    code = lines["unique_id"].cast(pl.Enum(ids)).to_physical().cast(pl.Int64).alias("code")
+    lines = lines.drop("unique_id").with_columns(code, pl.col("period") - start)
+    known, _ = _parted(lines)
     length = end - start + 1
-    values, first, seen = sums(known, len(ids), length)
-    names = tuple(ids.to_list())
-    panel = _finished(names, (values, first, seen), known.height, whole, rhythm, start, notes, reading)
+    summed = sums(known, len(ids), length)
+    panel = _finished(tuple(ids.to_list()), summed, known.height, whole, rhythm, start, notes, reading)
     return _with_doubts(_with_covariates(panel, lines, place) if reading.beside else panel)
+
+
+def _parted(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The lines with a quantity, and those without, which are of what is known ahead."""
+    if not lines["y"].has_nulls():
+        return lines, lines.clear()
+    return lines.filter(pl.col("y").is_not_null()), lines.filter(pl.col("y").is_null())
 
 
 def _panel_in_batches(
@@ -290,7 +299,7 @@ def _with_covariates(panel: Panel, lines: pl.DataFrame, place: Place) -> Panel:
     covariates, said = covariates_of(lines, panel.ids, length, ahead, place)
     notes += said
     status = panel.status
-    known = lines.filter(pl.col("y").is_not_null())
+    known, _ = _parted(lines)
     if STOCK_OUT in lines.columns:
         out = cells_where(known, STOCK_OUT, panel.values.shape)
         status = np.where(out, AT_LEAST, OBSERVED if status is None else status).astype(np.uint8)

@@ -48,7 +48,8 @@ def sales_lines(
     picked = [series(table[name], numbers=role == "y").alias(role) for role, name in roles.items()]
     picked += [series(table[each.column], numbers=not each.text).alias(each.key) for each in beside]
     rows = numbered(picked, place.header_rows)
-    kept = rows.filter(~pl.all_horizontal(pl.all().exclude("row").is_null()))
+    full = any(not rows[name].has_nulls() for name in rows.columns[1:])  # so that nothing need be copied
+    kept = rows if full else rows.filter(~pl.all_horizontal(pl.all().exclude("row").is_null()))
     if kept.height == 0:
         raise InputError("there are no rows of data", file=place.file)
     checks = Checks(kept, place)
