@@ -66,6 +66,21 @@ def test_the_personal_layer_is_learnt_shown_and_wiped(
     assert run("suggest", "--show-personal", "--json").document["rows"] == []
 
 
+def test_a_personal_layer_whose_last_line_is_torn_is_used_and_the_loss_is_said(
+    run: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "own.jsonl"
+    monkeypatch.setenv("RECURRA_PERSONAL", str(own))
+    assert run("suggest", "--learn", "see you Zsófia").code == 0
+    with own.open("a", encoding="utf-8") as file:
+        file.write('{"learnt": 3, "ro')
+    answer = run("suggest", "I am Zs", "--model", trained)
+    assert answer.out.strip() == "Zsófia"
+    assert "own.jsonl was not written to its end" in answer.err
+    assert run("suggest", "--learn", "see you").code == 0
+    assert "its end" not in run("suggest", "I am Zs", "--model", trained).err
+
+
 def test_without_a_keyboard_it_says_how_to_get_one(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recurra.cli.at_once.SHIPPED", Path("nowhere"))
     answer = run("suggest", "see you ")

@@ -46,7 +46,8 @@ def answer(arguments: Sequence[str]) -> bool:
     # NumPy's BLAS would start a thread for each core, which takes longer than the answer, and nothing here uses it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        show(Console(as_json=as_json), keyboard(model, personal), texts[0], k)
+        console = Console(as_json=as_json)
+        show(console, keyboard(console, model, personal), texts[0], k)
     except RecurraError:
         return False  # what goes wrong is told in the usual way
     return True
@@ -60,7 +61,7 @@ def show(console: Console, model: Keyboard, text: str, k: int) -> None:
     console.result({"text": text, "suggestions": [each._asdict() for each in found]})
 
 
-def keyboard(folder: Path | None, personal: bool) -> Keyboard:
+def keyboard(console: Console, folder: Path | None, personal: bool) -> Keyboard:
     """The keyboard of a folder, or the one that comes with recurra, with the personal layer."""
     from recurra.language.suggestion import Keyboard
 
@@ -71,12 +72,15 @@ def keyboard(folder: Path | None, personal: bool) -> Keyboard:
         raise UsageError("this recurra comes without a keyboard", hint=hint)
     made = Keyboard.load(folder or SHIPPED)
     if personal:
-        made.personal = personal_layer()
+        made.personal = personal_layer(console)
     return made
 
 
-def personal_layer() -> Personal:
+def personal_layer(console: Console) -> Personal:
     """What was learnt from whoever uses this computer's account."""
     from recurra.language.suggestion.personal import Personal
 
-    return Personal.open()
+    layer = Personal.open()
+    if layer.torn:
+        console.note(f"The last line of {layer.file} was not written to its end, and is left out.")
+    return layer

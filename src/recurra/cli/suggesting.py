@@ -57,7 +57,7 @@ def suggest(
         elif learn or block or show_personal:
             _change(console, text if learn else "", block or [], show_personal)
         else:
-            show(console, keyboard(model, personal), text, k)
+            show(console, keyboard(console, model, personal), text, k)
 
 
 def type_text(
@@ -73,7 +73,7 @@ def type_text(
         from recurra.cli.editor import edit, read, write
 
         before = "" if file is None else read(file)
-        text = edit(keyboard(model, personal), before, learn=personal)
+        text = edit(keyboard(console, model, personal), before, learn=personal)
         if text is None:
             console.say("Nothing was kept.")
             raise typer.Exit(INTERRUPTED)
@@ -133,7 +133,7 @@ def train_keyboard(
 
 def _change(console: Console, text: str, block: list[str], show: bool) -> None:
     """Learn a text and block words, and show what is known then."""
-    layer = personal_layer()
+    layer = personal_layer(console)
     if text:
         layer.learn(text)
     if block:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recurra.errors import InputError
 
-__all__ = ["atomic_write", "existing_file", "prepare_folder", "sync", "write_bytes"]
+__all__ = ["atomic_write", "existing_file", "fresh_name", "prepare_folder", "sync", "write_bytes"]
 
 
 @contextmanager
@@ -39,15 +39,24 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise InputError(f"the file cannot be written: {error.strerror}", file=target) from error
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, private: bool = False) -> None:
     """Write a file so that a crash at any moment leaves the old content or the new one, never a part.
+
+    private: at no moment may anybody but its owner read it, where the system knows such rights.
 
     For files that recurra writes again and again, one process at a time: the temporary name is always the same,
     so that what a killed process left is written over. Raises OSError; the caller knows what file it is.
     """
-    temporary = path.with_name(f".{path.name}.new")
+    temporary = fresh_name(path)
     with _replacing(path, temporary):
+        if private:
+            temporary.touch(mode=0o600)
         temporary.write_bytes(content)
+
+
+def fresh_name(path: Path) -> Path:
+    """Where `write_bytes` writes what is to take the place of a file; a killed process may leave it behind."""
+    return path.with_name(f".{path.name}.new")
 
 
 def prepare_folder(folder: Path) -> None:

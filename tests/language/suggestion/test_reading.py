@@ -128,6 +128,25 @@ def test_typing_and_deleting_comes_to_what_the_text_says(
     assert one.suggest(text, k=5) == two.suggest(text, k=5)
 
 
+@given(st.lists(st.one_of(KEYS, st.just("\n")), max_size=12))
+@example(["we saw Foo and London", "\n", "foo ", 8, "London fo"])
+@example(["Foo likes Bar", "\n", "and Bar ", 20, "we saw B"])
+def test_learning_at_once_comes_to_what_was_learnt(folder: Path, keys: list[str | int]) -> None:
+    one, two = (Keyboard.load(folder) for _ in range(2))
+    layer = Personal()
+    text, learnt = "", 0
+    for key in keys:
+        text = text + key if isinstance(key, str) else text[:-key]
+        one.suggest(text, k=5)
+        if key == "\n":
+            layer.learn(text[learnt:])
+            one.learn(text[learnt:])
+            learnt = len(text)
+    two.personal = layer
+    found = {each.text: each.probability for each in one.suggest(text, k=5)}
+    assert found == pytest.approx({each.text: each.probability for each in two.suggest(text, k=5)}, rel=1e-4)
+
+
 def test_deleting_a_word_reads_nothing_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = (Keyboard.load(folder) for _ in range(2))
     text = "we went to London. Zsófia really likes the beach "

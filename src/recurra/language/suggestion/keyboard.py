@@ -164,9 +164,12 @@ class Keyboard(Estimator):
 
         Without a personal layer it is kept in memory only. Raises OSError where its file cannot be written.
         """
-        layer = Personal() if self._personal is None else self._personal
-        layer.learn(text)
-        self.personal = layer
+        if self._personal is None:
+            self.personal = Personal()
+        assert self._personal is not None
+        words, rows = self._personal.learn(text)
+        if "_reading" in self.__dict__:
+            self._reading.learn(words, rows)
 
     def _own(self) -> tuple[Phrases[str] | None, set[str]]:
         blocked = {folded(word) for word in self.blocked}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import cache
 from typing import Any, Generic, Self, TypeVar
 
@@ -20,6 +20,7 @@ __all__ = ["Counts", "Phrases"]
 
 LONGEST = 2  # words before a word that are remembered with it
 KEPT = 256  # words that can be taken back
+FADED = 500.0  # times the memory after which nothing is left, to the last digit of a float
 LARGEST = 1e15  # where weights are brought back to small numbers: far below float32's end
 
 W = TypeVar("W", bound=Hashable)
@@ -34,6 +35,7 @@ class Phrases(Generic[W]):
     """
 
     def __init__(self, memory: float = math.inf) -> None:
+        self.memory = memory
         self.growth = math.exp(1 / memory)
         self.now = 1.0  # what a word that is met now weighs, in the numbers below
         self.after: dict[tuple[W, ...], dict[W, float]] = {(): {}}
@@ -46,11 +48,21 @@ class Phrases(Generic[W]):
     def add(self, word: W, before: tuple[W, ...], weight: float = 1.0) -> None:
         """Count a word that stands behind others, the last of which are looked at."""
         for length in range(min(LONGEST, len(before)) + 1):
-            context = before[len(before) - length :]
-            found = self.after.setdefault(context, {})
-            found[word] = found.get(word, 0.0) + weight * self.now
-            self.totals[context] = self.totals.get(context, 0.0) + weight * self.now
-        self.now *= self.growth
+            self.put(word, before[len(before) - length :], weight)
+        self._move_on(self.growth)
+
+    def put(self, word: W, context: tuple[W, ...], count: float) -> None:
+        """Count a word as having stood so often behind a context, just now."""
+        words = self.after.setdefault(context, {})
+        words[word] = words.get(word, 0.0) + count * self.now
+        self.totals[context] = self.totals.get(context, 0.0) + count * self.now
+
+    def fade(self, words: float) -> None:
+        """Let what was counted weigh as much less as if so many words had come since."""
+        self._move_on(self.growth ** min(words, FADED * self.memory))
+
+    def _move_on(self, growth: float) -> None:
+        self.now *= growth
         if self.now > LARGEST:
             self._rescale()
 
@@ -75,23 +87,20 @@ class Phrases(Generic[W]):
                     row["written"] = self.writings[word]
                 yield row
 
-    def take(self, rows: Iterable[Any]) -> None:
-        """Add what `rows` gave; InputError for what it did not."""
-        for number, row in enumerate(rows, start=1):
-            try:
-                word, context, count = row["word"], tuple(row["after"]), row["count"]
-                written = row.get("written")
-                fits = _is_text(word) and len(context) <= LONGEST and all(map(_is_text, context))
-                fits = fits and 0 <= count < 1e9 and (written is None or _is_text(written))
-            except (LookupError, TypeError, AttributeError):
-                fits = False
-            if not fits:
-                raise InputError("this line is no learnt word", row=number, value=str(row)[:60])
-            words = self.after.setdefault(context, {})
-            words[word] = words.get(word, 0.0) + count * self.now
-            self.totals[context] = self.totals.get(context, 0.0) + count * self.now
-            if written is not None:
-                self.writings[word] = written
+    def take(self, row: Any) -> None:
+        """Add what `rows` gave as one row; InputError for what it did not."""
+        try:
+            word, context, count = row["word"], tuple(row["after"]), row["count"]
+            written = row.get("written")
+            fits = _is_text(word) and len(context) <= LONGEST and all(map(_is_text, context))
+            fits = fits and 0 <= count < 1e9 and (written is None or _is_text(written))
+        except (LookupError, TypeError, AttributeError):
+            fits = False
+        if not fits:
+            raise InputError("this line is no learnt word", value=str(row)[:60])
+        self.put(word, context, count)
+        if written is not None:
+            self.writings[word] = written
 
 
 def _is_text(value: object) -> bool:
@@ -124,7 +133,7 @@ class Counts(Phrases[int]):
     def of(cls, phrases: Phrases[str], size: int, number: Callable[[str], int]) -> Self:
         """The same phrases, each word as its number."""
         made, number = cls(size), cache(number)
-        made.growth, made.now = phrases.growth, phrases.now
+        made.memory, made.growth, made.now = phrases.memory, phrases.growth, phrases.now
         for context, words in phrases.after.items():
             key = tuple(map(number, context))
             made.after[key] = {number(word): weight for word, weight in words.items()}
@@ -133,13 +142,18 @@ class Counts(Phrases[int]):
             made._note(word)
         return made
 
+    def put(self, word: int, context: tuple[int, ...], count: float) -> None:
+        """Count a word as having stood so often behind a context, just now."""
+        super().put(word, context, count)
+        if not context:
+            self._note(word)
+
     def add(self, word: int, before: tuple[int, ...], weight: float = 1.0) -> None:
         """Count a word that stands behind others."""
         contexts = [before[len(before) - length :] for length in range(min(LONGEST, len(before)) + 1)]
         old = [(each, self.totals.get(each), self.after.get(each, {}).get(word)) for each in contexts]
         self._before.append((self.now, word, old))
         super().add(word, before, weight)
-        self._note(word)
         self.added += 1
 
     def take_back(self, count: int) -> bool:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,12 +106,22 @@ class Reader:
         self._blocked = list(blocked)
         self._restart()
 
+    def learn(self, words: int, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Count what the personal layer has just learnt: so many words, as rows."""
+        self._own.fade(words)
+        for row in rows:
+            self._own.put(self._number(row["word"]), tuple(map(self._number, row["after"])), row["count"])
+            if "written" in row:
+                self._own_writings[row["word"]] = row["written"]
+        self._own_strangers = self._strangers.copy()
+        self._say()
+
     def _restart(self) -> None:
         self.session = self.engine.session()
         self.scores: Floats = self.session.read(np.array([START]))
         self.text, self.habits = "", Habits()
         self._past: deque[Moment] = deque(maxlen=MOMENTS)
-        self._writings = self._own_writings
+        self._writings: dict[str, str] = {}
         self._before: tuple[int, ...] = ()
         self._recent = Counts(self._known, MEMORY)
         self._strangers = self._own_strangers.copy()
@@ -175,16 +185,16 @@ class Reader:
             self._before = ()
             return self.lexicon.token(piece)
         key = folded(piece)
-        number = self._number(key)
-        if (
-            number >= self._known
-            and self._writings.get(key) != piece
-            and not (begins and key in self._writings)
-        ):
+        number, usual = self._number(key), self._usual(key)
+        if number >= self._known and usual != piece and (usual is None or not begins):
             self._writings = self._writings | {key: piece}
         self._recent.add(number, self._before)
         self._before = (*self._before, number)[-LONGEST:]
         return number - self.chances.token if self.chances.token <= number < self._known else UNKNOWN
+
+    def _usual(self, key: str) -> str | None:
+        """How a word that the lexicon does not know was written."""
+        return self._writings.get(key) or self._own_writings.get(key)
 
     def _number(self, key: str) -> int:
         place = self.lexicon.find(key)
@@ -267,7 +277,7 @@ class Reader:
         return Candidate(self.lexicon.keys[place], self.lexicon.words[place], float(chance))
 
     def _strange_word(self, key: str, chance: float) -> Candidate:
-        return Candidate(key, self._writings.get(key, key), float(chance))
+        return Candidate(key, self._usual(key) or key, float(chance))
 
 
 def _believed(
