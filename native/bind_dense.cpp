@@ -34,26 +34,37 @@ void bind_dense(nb::module_& module) {
         .def(
             "__init__",
             [](Dense* made, const char* cell, bool relu, bool reverse, bool keep, int threads, long rows, long steps,
-               long width, long units, Address counts, Address offsets, Address weight, Address bias_hn, Address h0,
-               Address c0, Address panel, Address gates, Address y, Address kept, Address hn, Address cn, Address gy,
-               Address dh, Address dc, Address dgates) {
-                new (made) Dense{cell_named(cell),  relu,
-                                 reverse,           keep,
-                                 threads,           rows,
-                                 steps,             width,
-                                 units,             at<const long>(counts),
-                                 at<const long>(offsets), at<const float>(weight),
+               long entering, long width, long units, Address counts, Address offsets, Address x, Address ih, Address hh,
+               Address bias, Address bias_hn, Address h0, Address c0, Address gates, Address y, Address kept, Address hn,
+               Address cn, Address gy, Address dh, Address dc, Address dx, Address dih, Address dhh, Address dbias,
+               Address dbias_hn) {
+                new (made) Dense{cell_named(cell),        relu,
+                                 reverse,                 keep,
+                                 threads,                 rows,
+                                 steps,                   entering,
+                                 width,                   units,
+                                 at<const long>(counts),  at<const long>(offsets),
+                                 at<const float>(x),      at<const float>(ih),
+                                 at<const float>(hh),     at<const float>(bias),
                                  at<const float>(bias_hn), at<const float>(h0),
-                                 at<const float>(c0), at<float>(panel),
-                                 at<float>(gates),  at<float>(y),
-                                 at<float>(kept),   at<float>(hn),
-                                 at<float>(cn),     at<const float>(gy),
-                                 at<float>(dh),     at<float>(dc),
-                                 at<float>(dgates)};
+                                 at<const float>(c0),     at<float>(gates),
+                                 at<float>(y),            at<float>(kept),
+                                 at<float>(hn),           at<float>(cn),
+                                 nullptr,                 at<const float>(gy),
+                                 at<float>(dh),           at<float>(dc),
+                                 at<float>(dx),           at<float>(dih),
+                                 at<float>(dhh),          at<float>(dbias),
+                                 at<float>(dbias_hn)};
             },
-            "cell"_a, "relu"_a, "reverse"_a, "keep"_a, "threads"_a, "rows"_a, "steps"_a, "width"_a, "units"_a,
-            "counts"_a, "offsets"_a, "weight"_a, "bias_hn"_a, "h0"_a, "c0"_a, "panel"_a, "gates"_a, "y"_a, "kept"_a,
-            "hn"_a, "cn"_a, "gy"_a = 0, "dh"_a = 0, "dc"_a = 0, "dgates"_a = 0);
+            "cell"_a, "relu"_a, "reverse"_a, "keep"_a, "threads"_a, "rows"_a, "steps"_a, "entering"_a, "width"_a,
+            "units"_a, "counts"_a, "offsets"_a, "x"_a, "ih"_a, "hh"_a, "bias"_a, "bias_hn"_a, "h0"_a, "c0"_a, "gates"_a,
+            "y"_a, "kept"_a, "hn"_a, "cn"_a, "gy"_a = 0, "dh"_a = 0, "dc"_a = 0, "dx"_a = 0, "dih"_a = 0, "dhh"_a = 0,
+            "dbias"_a = 0, "dbias_hn"_a = 0)
+        .def(
+            "room", [](const Dense& layer, bool backward) { return recurra::kernels().dense_room(layer, backward); },
+            "backward"_a, "How many float32 numbers of room a pass needs.")
+        .def(
+            "use", [](Dense& layer, Address room) { layer.room = at<float>(room); }, "room"_a, "Say where the room is.");
     const auto define = [&](const char* name, bool backward, const char* doc) {
         module.def(
             name,

@@ -9,8 +9,11 @@
 
 namespace recurra::RECURRA_VARIANT {
 
+long dense_room(const Dense&, bool backward);
 void dense(const Dense&, bool backward);
 void dense_both(const Dense&, const Dense&, bool backward);
+long gemm_room(const Gemm&);
+void gemm(const Gemm&);
 void steps_forward(const Steps&);
 void steps_backward(const Steps&);
 void cross_entropy(const CrossEntropy&, bool backward);
@@ -28,11 +31,12 @@ extern template void scan(const Scan<double>&, bool);
 extern const Kernels table;
 const Kernels table = {NAME(RECURRA_VARIANT), W,
                        &scan<float>,          &scan<double>,
-                       &dense,                &dense_both,
-                       &steps_forward,        &steps_backward,
-                       &cross_entropy,        &weigh,
-                       &product,              &quantize,
-                       &embed,                &loop,
-                       &attend};
+                       &dense_room,           &dense,
+                       &dense_both,           &gemm_room,
+                       &gemm,                 &steps_forward,
+                       &steps_backward,       &cross_entropy,
+                       &weigh,                &product,
+                       &quantize,             &embed,
+                       &loop,                 &attend};
 
 }  // namespace recurra::RECURRA_VARIANT

@@ -42,31 +42,35 @@ struct Scan {
 
 enum class DenseCell { elman, lstm, gru };
 
-// A whole sequence of an Elman, LSTM or GRU layer. `width` is H and `units` H filled up with zeros to a multiple of twice the vectors'
-// width. Every array of steps is (N, · units): the rows of each step one after another, step by step; N is rows × steps, or the sum of
-// `counts` for rows of different lengths, which then stand in the order of their lengths, the longest first.
+// A whole sequence of an Elman, LSTM or GRU layer, from its input to its output, and all of its gradients. `width` is H and `units`
+// H filled up with zeros to a multiple of twice the vectors' width. Every array of steps is (N, ·): the rows of each step one after
+// another, step by step; N is rows × steps, or the sum of `counts` for rows of different lengths, which then stand in the order of
+// their lengths, the longest first.
 struct Dense {
     DenseCell cell;
     bool relu;     // Elman's nonlinearity; else tanh
     bool reverse;  // time runs from each row's last step to its first
     bool keep;     // a backward pass is to come
     int threads;
-    long rows, steps, width, units;
+    long rows, steps, entering, width, units;
     const long *counts, *offsets;  // (steps,): how many rows a step has, and its first row of N; both null where all rows are whole
-    const float* weight;           // (gates · width, width): h's matrix
-    const float* bias_hn;          // GRU: (units,), stands inside the reset gate's product
+    const float* x;                // (N, entering)
+    const float *ih, *hh;          // (gates · width, entering) and (gates · width, width)
+    const float* bias;             // (gates · width,) or null
+    const float* bias_hn;          // GRU: (width,) or null, stands inside the reset gate's product
     const float *h0, *c0;          // (rows, units); c0 LSTM only. Without `keep`, cn holds c0 at first
-    float* panel;                  // room for gates · units · units numbers
-    float* gates;  // (N, gates · units): in: x's part of the gates, biases included; out, with `keep`: the gates
+    float* gates;  // (N, gates · units), with `keep`: the gates
     float* y;      // (N, units)
     float* kept;   // (N, units), with `keep`: LSTM's c, or what h adds to GRU's candidate
     float *hn, *cn;  // (rows, units): after each row's last step
+    float* room;     // for `dense_room` numbers
 
     // The backward pass: with what the forward pass left, in …
     const float* gy;  // (N, units)
     float *dh, *dc;   // (rows, units): in: the gradients of hn and cn; out: those of h0 and c0
-    // … and out: (N, gates · units); GRU's is (N, 4 · units): n, r, u, n·r, of which the first three belong to x's part, the last to h's.
-    float* dgates;
+    // … and out, null where it is not wanted.
+    float* dx;
+    float *dih, *dhh, *dbias, *dbias_hn;
 };
 
 enum class StepsCell { elman, lstm, gru, slstm };
@@ -114,6 +118,17 @@ struct Steps {
     float *dgain_x, *dgain_h, *dbias, *dgain_c, *dbias_c, *dbias_hn, *dpeephole;  // (rows, …): added to, row by row
 };
 
+// The matrix product c = a · b, with `start` in every row where there is one. a lies in memory row by row, a_depth = 1, or column by column, a_row = 1; and so does b.
+struct Gemm {
+    int threads;
+    long rows, depth, columns;
+    const float *a, *b;
+    long a_row, a_depth, b_depth, b_column;  // from one number to the next
+    const float* start;                      // (columns,) or null; only where a lies row by row
+    float* c;                                // (rows, columns)
+    float* room;                             // for `gemm_room` numbers
+};
+
 // The cross entropy of rows of scores: what is lost by each row's target under the softmax of its scores.
 struct CrossEntropy {
     int threads;
@@ -133,8 +148,11 @@ struct Kernels {
     int width;  // float32 numbers in a vector
     void (*scan)(const Scan<float>&, bool backward);
     void (*scan_double)(const Scan<double>&, bool backward);
+    long (*dense_room)(const Dense&, bool backward);
     void (*dense)(const Dense&, bool backward);
     void (*dense_both)(const Dense&, const Dense&, bool backward);  // two that do not see one another, at once
+    long (*gemm_room)(const Gemm&);
+    void (*gemm)(const Gemm&);
     void (*steps_forward)(const Steps&);
     void (*steps_backward)(const Steps&);
     void (*cross_entropy)(const CrossEntropy&, bool backward);

@@ -16,6 +16,7 @@ void bind_cross_entropy(nb::module_&);
 void bind_dense(nb::module_&);
 void bind_diagonal(nb::module_&);
 void bind_engine(nb::module_&);
+void bind_gemm(nb::module_&);
 void bind_product(nb::module_&);
 void bind_sampler(nb::module_&);
 void bind_steps(nb::module_&);
@@ -45,6 +46,7 @@ NB_MODULE(_native, module) {
     bind_dense(module);
     bind_diagonal(module);
     bind_engine(module);
+    bind_gemm(module);
     bind_product(module);
     bind_sampler(module);
     bind_steps(module);

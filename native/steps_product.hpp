@@ -5,9 +5,6 @@
 
 namespace recurra::RECURRA_VARIANT {
 
-constexpr int SPAN = 2;  // vectors of columns that a product computes at once
-constexpr long COLUMNS = SPAN * W;
-
 // Blocks of a matrix on its diagonal, one for each head, `gates` times: (gates, heads, out, in). Rows of what goes in are heads
 // times `in_units` numbers, of what comes out gates times heads times `out_units`: both filled up to whole COLUMNS.
 struct Matrix {

@@ -79,11 +79,16 @@ RECURRA_INLINE void multiply_blocks(Vec (&sums)[BLOCKS][M][N], const float* a, l
     }
 }
 
-// Rows that a tile of N vectors may have, so that its sums, one row's x and the columns fit into the registers.
+// Rows that a tile of N vectors may have, so that its sums fit into the registers with what `add_products` holds there: the columns
+// and one row's x, or all rows' x and one column.
 constexpr int rows_of_tile(int n) {
-    const int rows = (REGISTERS - 1 - n) / n;
+    const int columns_held = (REGISTERS - 1 - n) / n, rows_held = (REGISTERS - 1) / (n + 1);
+    const int rows = columns_held >= n ? columns_held : rows_held < n ? rows_held : n - 1;
     return rows > 7 ? 7 : rows < 1 ? 1 : rows;
 }
+
+constexpr int SPAN = 2;  // vectors of columns that a product computes at once, where nothing else decides
+constexpr long COLUMNS = SPAN * W;
 
 // Cut rows [begin, end) into tiles of at most MOST rows, as equal as can be, and call tile(Count<M>, first row) for each.
 template <int MOST, typename Tile>

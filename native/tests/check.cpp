@@ -22,6 +22,7 @@ void check_variant(const recurra::Kernels& kernels, void* context) {
     run.well &= check::check_cross_entropy(kernels, run.cases, draw);
     run.well &= check::check_scan(kernels, run.cases, draw);
     run.well &= check::check_dense(kernels, run.cases, draw);
+    run.well &= check::check_gemm(kernels, run.cases, draw);
     run.well &= check::check_product(kernels, run.cases, draw);
     run.well &= check::check_engine(kernels, run.cases / 4 + 1, draw);
 }

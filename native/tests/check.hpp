@@ -146,6 +146,7 @@ class Tally {
 bool check_scan(const recurra::Kernels& kernels, long cases, Draw& draw);
 bool check_cross_entropy(const recurra::Kernels& kernels, long cases, Draw& draw);
 bool check_dense(const recurra::Kernels& kernels, long cases, Draw& draw);
+bool check_gemm(const recurra::Kernels& kernels, long cases, Draw& draw);
 bool check_sampler(const recurra::Kernels& kernels, long cases, Draw& draw);
 bool check_engine(const recurra::Kernels& kernels, long cases, Draw& draw);
 bool check_product(const recurra::Kernels& kernels, long cases, Draw& draw);

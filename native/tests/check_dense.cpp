@@ -1,4 +1,5 @@
-// Elman, LSTM and GRU layers against their definition, forward and backward: whole and ragged, both directions, any width.
+// Elman, LSTM and GRU layers against their definition, forward and backward to every weight: whole and ragged, both directions,
+// any sizes.
 #include <algorithm>
 
 #include "check.hpp"
@@ -14,19 +15,19 @@ using recurra::DenseCell;
 struct Cell {
     DenseCell cell;
     const char* name;
-    int gates, dgates;
+    int gates;
 };
 
-constexpr Cell cells[] = {{DenseCell::elman, "dense, Elman", 1, 1},
-                          {DenseCell::lstm, "dense, LSTM", 4, 4},
-                          {DenseCell::gru, "dense, GRU", 3, 4}};
+constexpr Cell cells[] = {
+    {DenseCell::elman, "dense, Elman", 1}, {DenseCell::lstm, "dense, LSTM", 4}, {DenseCell::gru, "dense, GRU", 3}};
 
 struct Sizes {
-    long rows, steps, width, units;
+    long rows, steps, entering, width, units;
     std::vector<long> lengths, counts, offsets;  // lengths: the longest first
 
     Sizes(Draw& draw, bool large, long vector) : rows(large ? 17 + draw.upto(8) : 1 + draw.upto(5)),
-                                                 steps(1 + draw.upto(5)), width(large ? 24 + draw.upto(16) : draw.size(1, 40)) {
+                                                 steps(1 + draw.upto(5)), entering(draw.size(1, 40)),
+                                                 width(large ? 24 + draw.upto(16) : draw.size(1, 40)) {
         units = (width + 2 * vector - 1) / (2 * vector) * 2 * vector;
         if (draw.coin()) return;
         for (long row = 0; row < rows; ++row) lengths.push_back(draw.upto(steps));
@@ -47,71 +48,79 @@ struct Sizes {
 struct Layer {
     const Cell cell;
     const Sizes z;
-    Guarded<float> weight, bias_hn, h0, c0, panel, gates, entered, y, kept, hn, cn, gy, dh, dc, dgates;
+    Guarded<float> x, ih, hh, bias, bias_hn, h0, c0, gates, y, kept, hn, cn, gy, dh, dc, dx, dih, dhh, dbias, dbias_hn;
     Dense d;
-    std::vector<Var> xs, adds, hs, cs, ys, hns, cns;  // adds: what h's part of each gate is; GRU's, bias included
+    std::vector<Var> xs, ihs, hhs, biases, inner, hs, cs, ys, hns, cns;
 
     Layer(const Cell& which, const Sizes& sizes, Draw& draw)
-        : cell(which), z(sizes), weight(which.gates * z.width * z.width, draw, -0.4, 0.4), bias_hn(z.units, draw),
+        : cell(which), z(sizes), x(z.total() * z.entering, draw, -1.5, 1.5), ih(gated() * z.entering, draw, -0.4, 0.4),
+          hh(gated() * z.width, draw, -0.4, 0.4), bias(gated(), draw, -0.5, 0.5), bias_hn(z.width, draw, -0.5, 0.5),
           h0(z.rows * z.units, draw), c0(which.cell == DenseCell::lstm ? z.rows * z.units : 0, draw),
-          panel(which.gates * z.units * z.units, draw), gates(z.total() * which.gates * z.units, draw),
-          entered(gates.count(), draw), y(z.total() * z.units, draw),
+          gates(z.total() * which.gates * z.units, draw), y(z.total() * z.units, draw),
           kept(which.cell == DenseCell::elman ? 0 : z.total() * z.units, draw), hn(z.rows * z.units, draw),
-          cn(c0.count(), draw), gy(y.count(), draw), dh(h0.count(), draw), dc(c0.count(), draw),
-          dgates(z.total() * which.dgates * z.units, draw) {
-        for (Guarded<float>* each : {&bias_hn, &h0, &c0, &entered, &gy, &dh, &dc})
+          cn(c0.count(), draw), gy(y.count(), draw), dh(h0.count(), draw), dc(c0.count(), draw), dx(x.count(), draw),
+          dih(ih.count(), draw), dhh(hh.count(), draw), dbias(bias.count(), draw), dbias_hn(bias_hn.count(), draw) {
+        for (Guarded<float>* each : {&h0, &c0, &gy, &dh, &dc})
             for (long i = 0; i < each->count(); ++i)
                 (*each)[i] = i % z.units < z.width ? float(draw.between(-1.5, 1.5)) : 0.0f;
-        d = Dense{which.cell, draw.coin(), draw.coin(), true, int(1 + draw.upto(2)), z.rows, z.steps, z.width, z.units,
-                  z.whole() ? nullptr : z.counts.data(), z.whole() ? nullptr : z.offsets.data(), weight.data(),
-                  bias_hn.data(), h0.data(), c0.data(), panel.data(), gates.data(), y.data(), kept.data(), hn.data(),
-                  cn.data(), nullptr, nullptr, nullptr, nullptr};
+        d = Dense{};
+        d.cell = which.cell, d.relu = draw.coin(), d.reverse = draw.coin(), d.threads = int(1 + draw.upto(2));
+        d.rows = z.rows, d.steps = z.steps, d.entering = z.entering, d.width = z.width, d.units = z.units;
+        if (!z.whole()) d.counts = z.counts.data(), d.offsets = z.offsets.data();
+        d.x = x.data(), d.ih = ih.data(), d.hh = hh.data();
+        if (draw.coin()) d.bias = bias.data();
+        if (which.cell == DenseCell::gru && draw.coin()) d.bias_hn = bias_hn.data();
+        d.h0 = h0.data(), d.c0 = c0.data(), d.y = y.data(), d.hn = hn.data(), d.cn = cn.data();
     }
 
-    Var linear(const std::vector<Var>& h, int gate, long unit) const {
+    long gated() const { return cell.gates * z.width; }
+
+    static std::vector<Var> noted(const Guarded<float>& from, bool there = true) {
+        std::vector<Var> found;
+        for (long i = 0; i < from.count(); ++i) found.push_back(there ? Var::input(double(from[i])) : Var(0.0));
+        return found;
+    }
+
+    // Row `row` of a matrix times a vector.
+    static Var linear(const std::vector<Var>& matrix, long row, const std::vector<Var>& vector) {
         Var sum;
-        for (long k = 0; k < z.width; ++k)
-            sum = sum + Var(double(weight[(gate * z.width + unit) * z.width + k])) * h[std::size_t(k)];
+        for (std::size_t k = 0; k < vector.size(); ++k) sum = sum + matrix[std::size_t(row) * vector.size() + k] * vector[k];
         return sum;
     }
 
     void define() {
         tape.clear();
-        const auto noted = [](const Guarded<float>& from) {
-            std::vector<Var> found;
-            for (long i = 0; i < from.count(); ++i) found.push_back(Var::input(double(from[i])));
-            return found;
-        };
-        xs = noted(entered), hs = noted(h0), cs = noted(c0);
+        xs = noted(x), ihs = noted(ih), hhs = noted(hh), hs = noted(h0), cs = noted(c0);
+        biases = noted(bias, d.bias != nullptr), inner = noted(bias_hn, d.bias_hn != nullptr);
         hns = hs, cns = cs;
-        adds.assign(xs.size(), Var()), ys.assign(std::size_t(y.count()), Var());
+        ys.assign(std::size_t(y.count()), Var());
         for (long row = 0; row < z.rows; ++row)
             for (long count = 0; count < z.length(row); ++count)
                 define_step(row, d.reverse ? z.length(row) - 1 - count : count);
     }
 
     void define_step(long row, long step) {
-        const std::vector<Var> before(hns.begin() + row * z.units, hns.begin() + (row + 1) * z.units);
+        const std::vector<Var> before(hns.begin() + row * z.units, hns.begin() + row * z.units + z.width);
         const long place = z.place(step, row);
+        const std::vector<Var> here(xs.begin() + place * z.entering, xs.begin() + (place + 1) * z.entering);
         for (long unit = 0; unit < z.width; ++unit) {
-            Var x[4];
+            Var entered[4], added[4];
             for (int gate = 0; gate < cell.gates; ++gate) {
-                const std::size_t at = std::size_t((place * cell.gates + gate) * z.units + unit);
-                adds[at] = linear(before, gate, unit);
-                if (cell.cell == DenseCell::gru && gate == 2) adds[at] = adds[at] + Var(double(bias_hn[unit]));
-                x[gate] = xs[at];
-                if (cell.cell != DenseCell::gru || gate < 2) x[gate] = x[gate] + adds[at];
+                const long at = gate * z.width + unit;
+                entered[gate] = linear(ihs, at, here) + biases[std::size_t(at)];
+                added[gate] = linear(hhs, at, before);
             }
             Var& h = hns[std::size_t(row * z.units + unit)];
+            const auto sum = [&](int gate) { return entered[gate] + added[gate]; };
             if (cell.cell == DenseCell::elman) {
-                h = d.relu ? relu(x[0]) : tanh(x[0]);
+                h = d.relu ? relu(sum(0)) : tanh(sum(0));
             } else if (cell.cell == DenseCell::lstm) {
                 Var& c = cns[std::size_t(row * z.units + unit)];
-                c = sigmoid(x[1]) * c + sigmoid(x[0]) * tanh(x[2]);
-                h = sigmoid(x[3]) * tanh(c);
+                c = sigmoid(sum(1)) * c + sigmoid(sum(0)) * tanh(sum(2));
+                h = sigmoid(sum(3)) * tanh(c);
             } else {
-                const Var u = sigmoid(x[1]);
-                const Var n = tanh(x[2] + sigmoid(x[0]) * adds[std::size_t((place * 3 + 2) * z.units + unit)]);
+                const Var u = sigmoid(sum(1));
+                const Var n = tanh(entered[2] + sigmoid(sum(0)) * (added[2] + inner[std::size_t(unit)]));
                 h = u * h + (Var(1.0) - u) * n;
             }
             ys[std::size_t(place * z.units + unit)] = h;
@@ -124,17 +133,22 @@ struct Layer {
         return found;
     }
 
-    void compare(Tally& tally, const recurra::Kernels& kernels) {
+    void run(Tally& tally, const recurra::Kernels& kernels, bool backward, Draw& draw) {
+        Guarded<float> room(kernels.dense_room(d, backward), draw);
+        d.room = room.data();
+        kernels.dense(d, backward);
+        if (room.touched()) tally.fail("%s", "written outside of the room");
+    }
+
+    void compare(Tally& tally, const recurra::Kernels& kernels, Draw& draw) {
         define();
         const bool lstm = cell.cell == DenseCell::lstm;
         for (const bool keep : {false, true}) {
-            std::copy_n(entered.data(), entered.count(), gates.data());
-            for (Guarded<float>* each : {&y, &hn, &panel}) std::fill_n(each->data(), each->count(), NAN);
+            for (Guarded<float>* each : {&y, &hn}) std::fill_n(each->data(), each->count(), NAN);
             if (lstm) std::copy_n(c0.data(), c0.count(), cn.data());
             d.keep = keep;
-            if (!keep) d.kept = nullptr;
-            kernels.dense(d, false);
-            d.kept = kept.data();
+            d.gates = keep ? gates.data() : nullptr, d.kept = keep ? kept.data() : nullptr;
+            run(tally, kernels, false, draw);
             tally.compare(keep ? "y" : "y, not kept", y, values(ys), 1e-5);
             tally.compare("hn", hn, values(hns), 1e-5);
             if (lstm) tally.compare("cn", cn, values(cns), 1e-5);
@@ -147,29 +161,24 @@ struct Layer {
         };
         also(hns, dh), also(cns, dc);
         const std::vector<double> by = gradients(results, weights);
-        d.gy = gy.data(), d.dh = dh.data(), d.dc = dc.data(), d.dgates = dgates.data();
-        std::fill_n(panel.data(), panel.count(), NAN);
-        kernels.dense(d, true);
-        const auto of = [&](const std::vector<Var>& vars) {
+        d.gy = gy.data(), d.dh = dh.data(), d.dc = dc.data();
+        const auto wanted = [&](bool possible, Guarded<float>& gradient) {
+            return possible && draw.upto(4) ? gradient.data() : nullptr;
+        };
+        d.dx = wanted(true, dx), d.dih = wanted(true, dih), d.dhh = wanted(true, dhh);
+        d.dbias = wanted(d.bias != nullptr, dbias), d.dbias_hn = wanted(d.bias_hn != nullptr, dbias_hn);
+        run(tally, kernels, true, draw);
+        const auto hold = [&](const char* name, const float* there, const Guarded<float>& got, const std::vector<Var>& vars) {
+            if (there == nullptr) return;
             std::vector<double> found;
             for (const Var& each : vars) found.push_back(each.at < 0 ? 0.0 : by[std::size_t(each.at)]);
-            return found;
+            tally.compare(name, got, found, 2e-5);
         };
-        tally.compare("dh0", dh, of(hs), 2e-5);
-        if (lstm) tally.compare("dc0", dc, of(cs), 2e-5);
-        tally.compare("dgates", dgates, ordered(of(xs), of(adds)), 2e-5);
-        if (gates.touched() || kept.touched() || panel.touched()) tally.fail("%s", "written outside of an array");
-    }
-
-    // As the kernel gives them: GRU's are n, r, u and what h's part of n gets.
-    std::vector<double> ordered(const std::vector<double>& by_x, const std::vector<double>& by_h) const {
-        if (cell.cell != DenseCell::gru) return by_x;
-        std::vector<double> found;
-        for (long place = 0; place < z.total(); ++place)
-            for (const int gate : {2, 0, 1, 5})
-                for (long unit = 0; unit < z.units; ++unit)
-                    found.push_back((gate == 5 ? by_h : by_x)[std::size_t((place * 3 + gate % 3) * z.units + unit)]);
-        return found;
+        hold("dh0", d.dh, dh, hs);
+        if (lstm) hold("dc0", d.dc, dc, cs);
+        hold("dx", d.dx, dx, xs), hold("dih", d.dih, dih, ihs), hold("dhh", d.dhh, dhh, hhs);
+        hold("dbias", d.dbias, dbias, biases), hold("dbias_hn", d.dbias_hn, dbias_hn, inner);
+        if (gates.touched() || kept.touched()) tally.fail("%s", "written outside of an array");
     }
 };
 
@@ -182,10 +191,10 @@ bool check_dense(const recurra::Kernels& kernels, long cases, Draw& draw) {
         for (long i = 0; i < cases; ++i) {
             const Sizes sizes(draw, i % 8 == 3, kernels.width);
             Layer layer(cell, sizes, draw);
-            tally.next("rows %ld, steps %ld, width %ld, %s%s%s, threads %d", sizes.rows, sizes.steps, sizes.width,
-                       sizes.whole() ? "whole" : "ragged", layer.d.reverse ? ", reverse" : "",
+            tally.next("rows %ld, steps %ld, entering %ld, width %ld, %s%s%s, threads %d", sizes.rows, sizes.steps,
+                       sizes.entering, sizes.width, sizes.whole() ? "whole" : "ragged", layer.d.reverse ? ", reverse" : "",
                        layer.d.relu ? ", relu" : "", layer.d.threads);
-            layer.compare(tally, kernels);
+            layer.compare(tally, kernels, draw);
         }
         well &= tally.done();
     }

@@ -322,15 +322,6 @@ def slstm(
     return y, h, c, n, m
 
 
-def _scan_fits(a: Tensor, *_: Any) -> bool:
-    return a.device.type == "cpu" and a.dtype in (torch.float32, torch.float64)
-
-
-def _gated_scan_fits(gates: str, z: Tensor, *_: Any) -> bool:
-    # A compiler makes one loop of the gates by itself, and calls the scan within as an operator.
-    return z.device.type == "cpu" and z.dtype == torch.float32 and not torch.compiler.is_compiling()
-
-
 def _always(*_: Any) -> bool:
     return True
 
@@ -340,18 +331,19 @@ _HALVES = (torch.bfloat16, torch.float16)
 # In order of preference.
 TABLE = {
     "linear_scan": [
-        Path("native", diagonal_cpu.linear_scan, _scan_fits),
+        Path("native", diagonal_cpu.linear_scan, diagonal_cpu.fits),
         Path("reference", diagonal_reference.linear_scan, _always),
     ],
     "complex_scan": [
-        Path("native", diagonal_cpu.complex_scan, _scan_fits),
+        Path("native", diagonal_cpu.complex_scan, diagonal_cpu.fits),
         Path("reference", diagonal_reference.complex_scan, _always),
     ],
     "gated_scan": [
-        Path("native", diagonal_cpu.gated_scan, _gated_scan_fits),
+        Path("native", diagonal_cpu.gated_scan, diagonal_cpu.fits_gated),
         Path("reference", partial(diagonal_reference.gated_scan, scan=linear_scan), _always),
     ],
     "linear": [
+        Path("native", product.linear_native, product.fits),
         Path("torch", product.linear, product.fits),
         Path("reference", torch.nn.functional.linear, _always),
     ],

@@ -155,21 +155,15 @@ class Run:
     """One layer's arrays, as native/kernels.hpp names them, and its results."""
 
     def __init__(self, call: Call, inputs: Inputs, order: Order, keep: bool) -> None:
-        extension = native.extension()
         self.call, self.order, self.keep = call, order, keep
-        self.gates, self.width = GATES[call.cell], inputs.hh.shape[1]
-        vectors = 2 * extension.width()
+        self.width = inputs.hh.shape[1]
+        vectors = 2 * native.extension().width()
         self.units = -(-self.width // vectors) * vectors
-        self.weight = inputs.hh.contiguous()
         self.h0 = self.filled(order.sorted(inputs.h0))
         self.c0 = None if inputs.c0 is None else self.filled(order.sorted(inputs.c0))
-        self.bias_hn: Tensor | None = None
-        if call.cell == "gru":
-            zeros = inputs.hh.new_zeros(self.units)
-            self.bias_hn = zeros if inputs.bias_hn is None else self.filled(inputs.bias_hn)
         self.hn: Tensor | None = torch.empty_like(self.h0)
         self.cn = None if self.c0 is None else self.c0.clone()
-        self.projected: Any = workspace.take(order.total, self.gates * self.units)
+        self.gates: Any = workspace.take(order.total, GATES[call.cell] * self.units) if keep else None
         self.y: Any = torch.empty(order.total, self.units)
         self.kept: Any = workspace.take(order.total, self.units) if keep and call.cell != "rnn" else None
 
@@ -181,38 +175,16 @@ class Run:
         """X (…, P) as (…, H)."""
         return x if self.units == self.width else x[:, : self.width]
 
-    def filled_gates(self, x: Tensor) -> Tensor:
-        """X (G · H, …) as (G · P, …)."""
-        if self.units == self.width:
-            return x
-        parted = x.reshape(self.gates, self.width, -1)
-        return pad(parted, (0, 0, 0, self.units - self.width)).reshape(-1, *x.shape[1:])
-
-    def entering(self, ih: Tensor) -> Tensor:
-        """The input's matrix (G · H, I) as (G · P, I), in the order of the gates' gradients: GRU's are n, r, u."""
-        filled = self.filled_gates(ih)
-        return filled.roll(self.units, 0) if self.call.cell == "gru" else filled
-
-    def entered(self, gradient: Tensor) -> Tensor:
-        """The gradient (G · H, …) of what `entering` was given, from its result's."""
-        return self.cut(gradient.roll(-self.units, 0) if self.call.cell == "gru" else gradient)
-
-    def cut(self, gradient: Tensor) -> Tensor:
-        """(G · P, …) as (G · H, …)."""
-        if self.units == self.width:
-            return gradient
-        parted = gradient.reshape(self.gates, self.units, *gradient.shape[1:])[:, : self.width]
-        return parted.flatten(0, 1)
-
-    def layer(self, *backward: Tensor | None) -> Any:
-        """What the extension runs: forward, or backward where gy, dh, dc and dgates are given."""
-        self.panel = workspace.take(self.gates * self.units, self.units)
-        arrays = (self.weight, self.bias_hn, self.h0, self.c0, self.panel, self.projected, self.y, self.kept)
-        addresses = [
-            0 if each is None else each.data_ptr() for each in (*arrays, self.hn, self.cn, *backward)
+    def described(self, x: Tensor, inputs: Inputs, *gradients: Tensor | None) -> tuple[Any, Any]:
+        """What the extension runs over x (N, I), backward with `gradients`, gy first; and what must outlive it."""
+        weights = [
+            None if each is None else each.contiguous()
+            for each in (inputs.ih, inputs.hh, inputs.bias, inputs.bias_hn)
         ]
+        states = self.h0, self.c0, self.gates, self.y, self.kept, self.hn, self.cn
+        arrays = (x, *weights, *states, *gradients)
         call, order = self.call, self.order
-        return native.extension().Dense(
+        made = native.extension().Dense(
             call.cell,
             call.relu,
             call.reverse,
@@ -220,11 +192,15 @@ class Run:
             torch.get_num_threads(),
             order.rows,
             order.steps,
+            x.shape[1],
             self.width,
             self.units,
             *order.addresses(),
-            *addresses,
+            *[0 if each is None else each.data_ptr() for each in arrays],
         )
+        room = workspace.take(made.room(bool(gradients)))
+        made.use(room.data_ptr())
+        return made, (arrays, room)
 
     def results(self) -> tuple[Tensor, ...]:
         """The outputs y (B, T, H) and each row's last h and c (B, H)."""
@@ -234,15 +210,10 @@ class Run:
 
 def _forward(layers: list[Layer], keep: bool) -> list[Run]:
     order = Order(layers[0].inputs.x, layers[0].call.lengths)
+    x = order.enter(layers[0].inputs.x).contiguous()
     runs = [Run(call, inputs, order, keep) for call, inputs in layers]
-    x = order.enter(layers[0].inputs.x)
-    for run, (_, inputs) in zip(runs, layers, strict=True):
-        ih = run.filled_gates(inputs.ih)
-        if inputs.bias is None:
-            torch.mm(x, ih.t(), out=run.projected)
-        else:
-            torch.addmm(run.filled_gates(inputs.bias), x, ih.t(), out=run.projected)
-    native.extension().dense_forward(*(run.layer() for run in runs))
+    calls = [run.described(x, inputs) for run, (_, inputs) in zip(runs, layers, strict=True)]
+    native.extension().dense_forward(*(made for made, _ in calls))
     return runs
 
 
@@ -257,10 +228,10 @@ class _Dense(torch.autograd.Function):
         runs = _forward(layers, keep=True)
         results = [run.results() for run in runs]
         # Arrays that torch saves are let go of with the graph, or once a backward pass is through.
-        kept = [each for run in runs for each in (run.projected, run.y, run.kept)]
+        kept = [each for run in runs for each in (run.gates, run.y, run.kept)]
         ctx.save_for_backward(*tensors, *kept)
         for run in runs:
-            run.projected = run.y = run.kept = None
+            run.gates = run.y = run.kept = None
             run.hn = run.cn = None  # they may be results, which hold this node: neither would ever go
         ctx.runs = runs
         return tuple(each for result in results for each in result)
@@ -274,7 +245,7 @@ class _Dense(torch.autograd.Function):
             for run, each in zip(runs, _parted(saved[: -3 * count], count), strict=True)
         ]
         for run, kept in zip(runs, _parted(saved[-3 * count :], count), strict=True):
-            run.projected, run.y, run.kept = kept
+            run.gates, run.y, run.kept = kept
         each_grads = _parted(grads, count)
         if torch.is_grad_enabled():
             found = [_differentiate(*layer, each) for layer, each in zip(layers, each_grads, strict=True)]
@@ -285,43 +256,43 @@ class _Dense(torch.autograd.Function):
 
 
 def _backward(runs: list[Run], layers: list[Layer], grads: Any, needed: Any) -> list[list[Tensor | None]]:
-    backs = [Back(run, *each) for run, each in zip(runs, grads, strict=True)]
-    native.extension().dense_backward(*(back.layer() for back in backs))
-    return [
-        back.results(layer.inputs, Inputs(*need))
-        for back, layer, need in zip(backs, layers, needed, strict=True)
+    x = runs[0].order.enter(layers[0].inputs.x).contiguous()
+    backs = [
+        Back(run, layer.inputs, Inputs(*need), *each)
+        for run, layer, need, each in zip(runs, layers, needed, grads, strict=True)
     ]
+    calls = [back.described(x) for back in backs]
+    native.extension().dense_backward(*(made for made, _ in calls))
+    return [back.results() for back in backs]
 
 
 class Back:
-    """The backward pass of a run, and the gradients that follow from its gates'."""
+    """The backward pass of a run, and the gradients of the layer's tensors."""
 
-    def __init__(self, run: Run, gy: Tensor, *last: Tensor) -> None:
-        self.run, order = run, run.order
-        blocks = run.gates + (run.call.cell == "gru")
+    def __init__(self, run: Run, inputs: Inputs, need: Inputs, gy: Tensor, *last: Tensor) -> None:
+        self.run, self.inputs, self.need, order = run, inputs, need, run.order
         self.gy = run.filled(order.enter(gy))
         # The extension turns the gradients of the last states into those of the first.
         states = [run.filled(order.sorted(each)).clone() for each in last]
         self.dh, self.dc = (*states, None)[:2]
-        self.dgates = workspace.take(order.total, blocks * run.units)
+        self.dx = torch.empty(order.total, inputs.x.shape[2]) if need.x else None
+        self.weights = [
+            torch.empty(each.shape) if each is not None and needed else None
+            for each, needed in zip(inputs[3:], need[3:], strict=True)
+        ]
 
-    def layer(self) -> Any:
-        """What the extension runs."""
-        return self.run.layer(self.gy, self.dh, self.dc, self.dgates)
+    def described(self, x: Tensor) -> tuple[Any, Any]:
+        """What the extension runs, and what must outlive it."""
+        return self.run.described(x, self.inputs, self.gy, self.dh, self.dc, self.dx, *self.weights)
 
-    def results(self, inputs: Inputs, need: Inputs) -> list[Tensor | None]:
+    def results(self) -> list[Tensor | None]:
         """The gradients of the layer's tensors, None where none is needed."""
-        run, order, dgates = self.run, self.run.order, self.dgates
-        entering, recurrent = dgates[:, : run.gates * run.units], dgates[:, -run.gates * run.units :]
-        h = run.narrow(run.y), run.narrow(run.h0), run.call.reverse
+        run, order, need = self.run, self.run.order, self.need
         return [
-            order.leave(entering @ run.entering(inputs.ih)) if need.x else None,
+            None if self.dx is None else order.leave(self.dx),
             order.unsorted(run.narrow(self.dh)) if need.h0 and self.dh is not None else None,
             order.unsorted(run.narrow(self.dc)) if need.c0 and self.dc is not None else None,
-            run.entered(entering.t() @ order.enter(inputs.x)) if need.ih else None,
-            run.cut(order.product(recurrent, *h)) if need.hh else None,
-            run.entered(entering.sum(0)) if need.bias else None,
-            dgates[:, -run.units :].sum(0)[: run.width] if need.bias_hn else None,
+            *self.weights,
         ]
 
 

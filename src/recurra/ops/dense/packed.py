@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from recurra.ops.product import times
+
 __all__ = ["Order"]
 
 
@@ -63,9 +65,9 @@ class Order:
             rows, rest = self.rows, self.total - self.rows
             first, after = (rest, 0) if reverse else (0, rows)
             before = rows if reverse else 0
-            found = gradients[first : first + rows].t() @ h0
-            return found.addmm_(gradients[after : after + rest].t(), y[before : before + rest])
-        return gradients.t() @ torch.cat([y, h0]).index_select(0, self._seen(reverse))
+            found = times(gradients[after : after + rest].t(), y[before : before + rest])
+            return found.addmm_(gradients[first : first + rows].t(), h0)
+        return times(gradients.t(), torch.cat([y, h0]).index_select(0, self._seen(reverse)))
 
     def _seen(self, reverse: bool) -> Tensor:
         rows = torch.arange(self.rows)

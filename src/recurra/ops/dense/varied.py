@@ -21,6 +21,7 @@ from recurra.ops.dense import described
 from recurra.ops.dense.described import Inputs, Layer, by_definition, gates_of, heads_of
 from recurra.ops.dense.packed import Order
 from recurra.ops.dense.reference import LSTMWeights
+from recurra.ops.product import times
 
 __all__ = ["fits_gru", "fits_lstm", "fits_rnn", "fits_slstm", "gru", "lstm", "rnn", "slstm"]
 
@@ -216,10 +217,9 @@ def _entered(sizes: Sizes, inputs: Inputs) -> Tensor:
     if inputs.ih is None:
         filled = sizes.filled(x)
         return entered.copy_(filled) if bias is None else torch.add(filled, sizes.filled(bias), out=entered)
-    ih = sizes.filled_rows(inputs.ih).t()
-    if bias is None:
-        return torch.mm(x, ih, out=entered)
-    return torch.addmm(sizes.filled(bias), x, ih, out=entered)
+    return times(
+        x, sizes.filled_rows(inputs.ih).t(), None if bias is None else sizes.filled(bias), out=entered
+    )
 
 
 class _Varied(torch.autograd.Function):
@@ -295,10 +295,10 @@ def _backward(sizes: Sizes, inputs: Inputs, kept: dict[str, Tensor], grads: Any)
         found["x"] = lambda: order.leave(sizes.cut(dentered))
     else:
         ih = inputs.ih
-        found["x"] = lambda: order.leave(dentered @ sizes.filled_rows(ih))
-    found["ih"] = lambda: sizes.cut_rows(dentered.t() @ order.enter(inputs.x))
+        found["x"] = lambda: order.leave(times(dentered, sizes.filled_rows(ih)))
+    found["ih"] = lambda: sizes.cut_rows(times(dentered.t(), order.enter(inputs.x)))
     found["hh"] = lambda: _recurrent(sizes, kept, new["dadded"]).reshape(inputs.hh.shape)
-    found["projection"] = lambda: sizes.cut_shown(new["dshown"]).t() @ sizes.cut(kept["inner"])
+    found["projection"] = lambda: times(sizes.cut_shown(new["dshown"]).t(), sizes.cut(kept["inner"]))
     return found
 
 
@@ -307,10 +307,10 @@ def _recurrent(sizes: Sizes, kept: dict[str, Tensor], dadded: Tensor) -> Tensor:
     order, units = sizes.order, sizes.units
     y, h0 = kept["y"], kept["h0"]
     if sizes.layer.cell == "rnn" and "inner" in kept:
-        return sizes.cut_rows(dadded.t() @ sizes.cut(kept["inner"]))
+        return sizes.cut_rows(times(dadded.t(), sizes.cut(kept["inner"])))
     if sizes.layer.reset_first:
         reset = order.product(dadded[:, : 2 * units], y, h0, sizes.layer.reverse)
-        candidate = dadded[:, 2 * units :].t() @ kept["inner"]
+        candidate = times(dadded[:, 2 * units :].t(), kept["inner"])
         return sizes.cut_rows(sizes.cut(torch.cat([reset, candidate])))
     if sizes.heads == 1:
         return sizes.cut_rows(sizes.cut_shown(order.product(dadded, y, h0, sizes.layer.reverse)))

@@ -19,9 +19,19 @@ from recurra.ops.diagonal import reference
 from recurra.ops.diagonal.reference import GATES, complex_product, held
 from recurra.ops.modes import mapped
 
-__all__ = ["complex_scan", "gated_scan", "linear_scan"]
+__all__ = ["complex_scan", "fits", "fits_gated", "gated_scan", "linear_scan"]
 
 _READING_OUT = ("qrnn", "sru")  # whose outputs are not h
+
+
+def fits(a: Tensor, *_: Any) -> bool:
+    """Whether it is for a scan of the extension: in the computer's memory, of float32 or float64."""
+    return a.device.type == "cpu" and a.dtype in (torch.float32, torch.float64)
+
+
+def fits_gated(gates: str, z: Tensor, *_: Any) -> bool:
+    """As `fits`, of float32, in a plain program: a compiler makes one loop of the gates, and calls the scan within."""
+    return z.device.type == "cpu" and z.dtype == torch.float32 and not torch.compiler.is_compiling()
 
 
 def linear_scan(a: Tensor, b: Tensor, h0: Tensor, lengths: Tensor | None = None) -> Tensor:
