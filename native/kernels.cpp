@@ -17,7 +17,8 @@ void gemm(const Gemm&);
 void steps_forward(const Steps&);
 void steps_backward(const Steps&);
 void cross_entropy(const CrossEntropy&, bool backward);
-void weigh(const float* logits, long n, float most, double scale, int64_t* weights);
+float largest(const float* logits, long n);
+int64_t weigh(const float* logits, long n, float most, double scale, int64_t* weights);
 void product(const Product&, long first_panel, long last_panel);
 void quantize(const float* x, long in, Format, void* room);
 void embed(const Matrix&, long row, float* y);
@@ -35,8 +36,9 @@ const Kernels table = {NAME(RECURRA_VARIANT), W,
                        &dense_both,           &gemm_room,
                        &gemm,                 &steps_forward,
                        &steps_backward,       &cross_entropy,
-                       &weigh,                &product,
-                       &quantize,             &embed,
-                       &loop,                 &attend};
+                       &largest,              &weigh,
+                       &product,              &quantize,
+                       &embed,                &loop,
+                       &attend};
 
 }  // namespace recurra::RECURRA_VARIANT

@@ -157,9 +157,11 @@ struct Kernels {
     void (*steps_backward)(const Steps&);
     void (*cross_entropy)(const CrossEntropy&, bool backward);
 
-    // The sampler's (engine/sampler.hpp): weights[i] = 2^((logits[i] - most) · scale) in units of 2^-40, rounded, so that sums are
-    // exact in any order, and no library's exp decides. The same bits on every variant, as recurra.decoding.sampling's.
-    void (*weigh)(const float* logits, long n, float most, double scale, int64_t* weights);
+    // The sampler's (engine/sampler.hpp). The largest logit, or NaN where one of them is NaN or +infinity; and weights[i] =
+    // 2^((logits[i] - most) · scale) in units of 2^-40, rounded, so that sums are exact in any order, and no library's exp decides;
+    // their sum. The same bits on every variant, as recurra.decoding.sampling's.
+    float (*largest)(const float* logits, long n);
+    int64_t (*weigh)(const float* logits, long n, float most, double scale, int64_t* weights);
 
     // The streaming engine's (engine/weights.hpp), each for one thread.
     void (*product)(const Product&, long first_panel, long last_panel);  // the panels first … last - 1

@@ -9,8 +9,8 @@ steps  one LSTM step, I = H: recurra's engine called from Python for each step, 
 words  a loop over 10,000 words: embedding(512), 2 × LSTM(512), softmax head, a draw at temperature 0.8, and what was
        drawn goes in. Peers: torch's modules; ONNX Runtime int8, the whole network one graph. Its JSON file is FILE with
        -words in its name.
-many   64 sessions of that network at once, each with its own draws: words a second altogether, beside one session
-       (-many).
+many   64 sessions of that network at once, each with its own draws: words a second altogether, beside one session, and
+       the multiplications a second that their matrix products make of it (-many).
 
 Every way runs with one thread and with `--threads`, and shows the better figure; which it was stands below the table.
 Ways take turns, and are first held to one another over a few steps, int8 to 5 % of the largest output: for that, ONNX
@@ -48,6 +48,7 @@ HIDDEN = (128, 256, 512, 1024, 2048)
 VOCABULARY, UNITS, TEMPERATURE = 10_000, 512, 0.8
 EXACT, COARSE, FOUR_BITS = 1e-4, 0.05, 0.3  # of the largest output: what float32, int8 and int4 may differ by
 MANY = 64
+MULTIPLICATIONS = 2 * 2 * 4 * UNITS**2 + VOCABULARY * UNITS  # of a word: two LSTMs and the head
 
 Array = NDArray[Any]
 
@@ -356,9 +357,15 @@ def many_rows(count: int, quick: bool) -> list[Row]:
 
         times = take_turns({"one": alone_, "many": together_}, budget=0.3 if quick else 10.0, rounds=(3, 31))
         alone, together = 4 * steps / times["one"].median, MANY * steps / times["many"].median
-        rows.append(
-            {"weights": kind, "one, words/s": alone, f"{MANY}, words/s": together, "×": together / alone}
-        )
+        row: Row = {
+            "weights": kind,
+            "one, words/s": alone,
+            f"{MANY}, words/s": together,
+            "×": together / alone,
+        }
+        for name, rate in (("one", alone), (f"{MANY}", together)):
+            row[f"{name}, 10⁹ multiplications/s"] = rate * MULTIPLICATIONS / 1e9
+        rows.append(row)
     return rows
 
 

@@ -150,6 +150,8 @@ void Engine::Crowd::steps(long count) {
 
 int Engine::threads_for(long rows) { return crowd_.alone > 0 || work_ * rows < ALONE ? 1 : threads_; }
 
+int Engine::threads_for_step(long rows) { return rows >= ROWS_APART * threads_ ? threads_ : threads_for(rows); }
+
 void Engine::step(const std::vector<long>& slots, const std::vector<Entry>& entries, float* outputs) {
     check_slots(slots);
     check_entries(long(slots.size()), entries);
@@ -161,7 +163,7 @@ void Engine::step(const std::vector<long>& slots, const std::vector<Entry>& entr
             rows.frames.push_back(frames_.data() + (row - from) * stride_);
             if (of_tokens_) rows.sessions.back()->remember(entries[0].tokens[row]);
         }
-        team(threads_for(rows.count()), [&](int thread, int threads, Barrier& barrier) {
+        team(threads_for_step(rows.count()), [&](int thread, int threads, Barrier& barrier) {
             Member me{thread, threads, barrier, scratches_[std::size_t(thread)], crowd_};
             whole_step(rows, me, outputs);
         });
@@ -221,7 +223,7 @@ void Engine::advance(const std::vector<long>& slots, long* tokens) {
             rows.sessions.push_back(&session(going[std::size_t(row)]));
             rows.frames.push_back(frames_.data() + (row - from) * stride_);
         }
-        team(threads_for(rows.count()), [&](int thread, int threads, Barrier& barrier) {
+        team(threads_for_step(rows.count()), [&](int thread, int threads, Barrier& barrier) {
             Member me{thread, threads, barrier, scratches_[std::size_t(thread)], crowd_};
             whole_step(rows, me, nullptr);
         });

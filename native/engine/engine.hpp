@@ -88,6 +88,7 @@ class Engine {
     void check_begun(long slot);
     void prepare(long rows);
     int threads_for(long rows);
+    int threads_for_step(long rows);  // each of another session
 
     void whole_step(Rows& rows, Member& me, float* outputs);
     void whole_prompt(Rows& rows, Member& me, bool every, bool last, float* outputs);

@@ -11,53 +11,67 @@ namespace recurra::RECURRA_VARIANT {
 
 // What quantize leaves in a room (weights.hpp).
 struct Quantized {
-    const float* scale;
-    const int8_t* numbers;
+    float scale;
+    int32_t negative;  // the sum of the negative numbers
+    Forms forms;
     const int32_t* sums;
 };
 
 RECURRA_INLINE Quantized quantized(const Product& p, long row) {
-    const long in = p.matrix->in;
-    const char* room = static_cast<const char*>(p.quantized) + row * quantized_bytes(p.matrix->format, in);
-    return {reinterpret_cast<const float*>(room), reinterpret_cast<const int8_t*>(room + 64),
-            reinterpret_cast<const int32_t*>(room + 64 + filled_up(in, 32))};
+    const long filled = filled_up(p.matrix->in, 32);
+    const char* room = static_cast<const char*>(p.quantized) + row * quantized_bytes(p.matrix->format, p.matrix->in);
+    const int8_t* numbers = reinterpret_cast<const int8_t*>(room + 64);
+    return {*reinterpret_cast<const float*>(room), *reinterpret_cast<const int32_t*>(room + 4),
+            {numbers, numbers + filled, numbers + 2 * filled}, reinterpret_cast<const int32_t*>(numbers + filled)};
 }
 
 // One row's y of one panel, from the sums in units of the scale of x.
 RECURRA_INLINE void finish_scaled(const Product& p, long row, long panel, const Vec (&sums)[VECTORS]) {
-    const float scale = *quantized(p, row).scale;
+    const float scale = quantized(p, row).scale;
     float done[PANEL];
     RECURRA_UNROLL
     for (int n = 0; n < VECTORS; ++n) store(done + n * W, sums[n] * scale);
     finish(p, row, panel, done);
 }
 
-template <int M>
+// M rows' products with PANELS panels at once: of one row with two, so that memory is read in two streams.
+template <int PANELS, int M>
 RECURRA_INLINE void int8_rows(const Product& p, long row, long panel) {
     const long bytes = panel_bytes(Format::int8, p.matrix->in);
     const char* weights = static_cast<const char*>(p.matrix->weights) + panel * bytes;
     const float* scales = static_cast<const float*>(p.matrix->scales) + panel * PANEL;
-    const int8_t* x[M];
-    RECURRA_UNROLL
-    for (int m = 0; m < M; ++m) x[m] = quantized(p, row + m).numbers;
-    Ints sums[M][VECTORS] = {};
-    for (long k = 0; k < bytes / PANEL; k += 4) {
-        const char* at = weights + k * PANEL;
-        fetch_panel(at + AHEAD, PANEL * 4);
-        RECURRA_UNROLL
-        for (int m = 0; m < M; ++m) {
-            const Quad four = quad(x[m] + k);
-            RECURRA_UNROLL
-            for (int n = 0; n < VECTORS; ++n) sums[m][n] = add_bytes(sums[m][n], load_ints(at + n * W * 4), four);
-        }
-    }
+    Quantized x[M];
     RECURRA_UNROLL
     for (int m = 0; m < M; ++m) {
-        Vec scaled[VECTORS];
-        RECURRA_UNROLL
-        for (int n = 0; n < VECTORS; ++n) scaled[n] = __builtin_convertvector(sums[m][n], Vec) * load(scales + n * W);
-        finish_scaled(p, row + m, panel, scaled);
+        x[m] = quantized(p, row + m);
+        if (M > 1) expect(p, row + m, panel);
     }
+    Ints sums[PANELS][M][VECTORS] = {};
+    for (long k = 0; k < bytes / PANEL; k += 4) {
+        Signed fours[M];
+        RECURRA_UNROLL
+        for (int m = 0; m < M; ++m) fours[m] = signed_quad(x[m].forms, k);
+        RECURRA_UNROLL
+        for (int i = 0; i < PANELS; ++i) {
+            const char* at = weights + i * bytes + k * PANEL;
+            fetch_panel(at + AHEAD / 2 + (k * PANEL + AHEAD / 2 < bytes ? 0 : (PANELS - 1) * bytes), PANEL * 4);
+            RECURRA_UNROLL
+            for (int m = 0; m < M; ++m)
+                RECURRA_UNROLL
+                for (int n = 0; n < VECTORS; ++n) sums[i][m][n] = add_bytes(sums[i][m][n], load_ints(at + n * W * 4), fours[m]);
+        }
+    }
+    for (int i = 0; i < PANELS; ++i)
+        RECURRA_UNROLL
+        for (int m = 0; m < M; ++m) {
+            Vec scaled[VECTORS];
+            RECURRA_UNROLL
+            for (int n = 0; n < VECTORS; ++n) {
+                const Ints whole_sums = TURNS ? sums[i][m][n] - x[m].negative : sums[i][m][n];
+                scaled[n] = __builtin_convertvector(whole_sums, Vec) * load(scales + i * PANEL + n * W);
+            }
+            finish_scaled(p, row + m, panel + i, scaled);
+        }
 }
 
 // The scales of a group's outputs W n …; two stand in each lane of what is loaded.
@@ -80,7 +94,10 @@ RECURRA_INLINE void int4_rows(const Product& p, long row, long panel) {
     const uint16_t* scales = static_cast<const uint16_t*>(p.matrix->scales) + panel * groups * PANEL;
     Quantized x[M];
     RECURRA_UNROLL
-    for (int m = 0; m < M; ++m) x[m] = quantized(p, row + m);
+    for (int m = 0; m < M; ++m) {
+        x[m] = quantized(p, row + m);
+        if (M > 1) expect(p, row + m, panel);
+    }
     Vec sums[M][VECTORS] = {};
     for (long group = 0; group < groups; ++group) {
         const char* at = weights + group * PANEL * 16;
@@ -93,8 +110,8 @@ RECURRA_INLINE void int4_rows(const Product& p, long row, long panel) {
             Quad lows[M], highs[M];
             RECURRA_UNROLL
             for (int m = 0; m < M; ++m) {
-                lows[m] = quad(x[m].numbers + group * 32 + j * 4);
-                highs[m] = quad(x[m].numbers + group * 32 + 16 + j * 4);
+                lows[m] = quad(x[m].forms.numbers + group * 32 + j * 4);
+                highs[m] = quad(x[m].forms.numbers + group * 32 + 16 + j * 4);
             }
             RECURRA_UNROLL
             for (int n = 0; n < VECTORS; ++n) {
@@ -120,9 +137,11 @@ RECURRA_INLINE void int4_rows(const Product& p, long row, long panel) {
 }
 
 RECURRA_INLINE void int8_product(const Product& p, long first, long last) {
+    if (p.rows == 1)
+        for (; first + 2 <= last; first += 2) int8_rows<2, 1>(p, 0, first);
     for (; first < last; ++first)
         each_tile<3>(0, p.rows, [&](auto count, long row) __attribute__((always_inline)) {
-            int8_rows<decltype(count)::value>(p, row, first);
+            int8_rows<1, decltype(count)::value>(p, row, first);
         });
 }
 
@@ -171,6 +190,16 @@ inline void quantize_row(const float* x, long in, Format format, void* room) {
         const Vec shifted = rounded((in - k < W ? load_some(x + k, in - k) : load(x + k)) * inverse) + INTEGER;
         const Ints q = reinterpret_cast<Ints>(shifted) - reinterpret_cast<Ints>(splat(INTEGER));
         *reinterpret_cast<Bytes*>(numbers + k) = __builtin_convertvector(q, Bytes);
+    }
+    if (format == Format::int8 && TURNS) {
+        int8_t *sizes = numbers + filled, *turns = sizes + filled;
+        int32_t negative = 0;
+        for (long k = 0; k < filled; ++k) {
+            turns[k] = int8_t(numbers[k] >> 7);
+            sizes[k] = int8_t((numbers[k] ^ turns[k]) - turns[k]);
+            negative += numbers[k] & turns[k];
+        }
+        reinterpret_cast<int32_t*>(room)[1] = negative;
     }
     if (format == Format::int4) {
         int32_t* sums = reinterpret_cast<int32_t*>(numbers + filled);

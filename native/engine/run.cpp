@@ -6,12 +6,6 @@
 
 namespace recurra {
 
-namespace {
-
-constexpr long ROWS_APART = 8;  // from so many rows a thread on, each thread takes rows of its own
-
-}  // namespace
-
 void Engine::enter(const Rows& rows, long row) {
     for (std::size_t i = 0; i < program_.inputs.size(); ++i) {
         const Input& input = program_.inputs[i];

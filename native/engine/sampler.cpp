@@ -39,27 +39,6 @@ bool permits(const std::uint8_t* allowed, long token) {
     return allowed == nullptr || allowed[token >> 3] >> (token & 7) & 1;
 }
 
-// The largest logit, or NaN where one of them is NaN or +infinity.
-float largest(const float* logits, long n) {
-    constexpr long lanes = 16;
-    float most[lanes];
-    int bad[lanes] = {};
-    std::fill(most, most + lanes, -infinity);
-    long i = 0;
-    for (; i + lanes <= n; i += lanes)
-        for (long lane = 0; lane < lanes; ++lane) {
-            const float x = logits[i + lane];
-            most[lane] = x > most[lane] ? x : most[lane];
-            bad[lane] |= !(x < infinity);
-        }
-    for (long lane = 0; i < n; ++i, ++lane) {
-        most[lane] = logits[i] > most[lane] ? logits[i] : most[lane];
-        bad[lane] |= !(logits[i] < infinity);
-    }
-    if (std::any_of(bad, bad + lanes, [](int each) { return each != 0; })) return std::numeric_limits<float>::quiet_NaN();
-    return *std::max_element(most, most + lanes);
-}
-
 // Leave −infinity where a token is not allowed.
 void mask(float* logits, long n, const std::uint8_t* allowed) {
     for (long i = 0; i < n; i += 8) {
@@ -139,10 +118,9 @@ void keep_share(const float* logits, long n, float most, double scale, double sh
     }
 }
 
-// The first place at which the weights up to it exceed u of all.
-long draw(const std::int64_t* weights, long n, double u) {
+// The first place at which the weights up to it exceed u of all, their total.
+long draw(const std::int64_t* weights, long n, std::int64_t total, double u) {
     constexpr long block = 64;
-    const std::int64_t total = sum(weights, n);
     const std::int64_t passed = std::min(std::int64_t(u * double(total)), total - 1);
     std::int64_t before = 0;
     long i = 0;
@@ -182,7 +160,7 @@ const char* check(const Settings& s, long vocabulary) {
 
 long choose(const Settings& settings, const float* logits, long n, const std::uint8_t* allowed, const long* history,
             long history_length, Random& random, SamplerScratch& scratch) {
-    float most = largest(logits, n);
+    float most = kernels().largest(logits, n);
     if (std::isnan(most)) return not_numbers;
     if (random.count < settings.forced.size()) {
         const long token = settings.forced[random.count];
@@ -211,7 +189,7 @@ long choose(const Settings& settings, const float* logits, long n, const std::ui
         }
         if (allowed != nullptr) mask(changed, n, allowed);
         logits = changed;
-        most = largest(logits, n);
+        most = kernels().largest(logits, n);
     }
     if (most == -infinity) return nothing_allowed;
 
@@ -225,13 +203,14 @@ long choose(const Settings& settings, const float* logits, long n, const std::ui
     }
     const double scale = inverse_ln2 / settings.temperature;
     std::int64_t* weights = room(scratch.weights, n);
-    kernels().weigh(logits, n, most, scale, weights);
+    std::int64_t total = kernels().weigh(logits, n, most, scale, weights);
     if (settings.top_p < 1.0) keep_share(logits, n, most, scale, settings.top_p, weights, scratch);
     if (settings.min_p > 0.0) {
         const double least = settings.min_p * double(std::int64_t(1) << 40);
         for (long i = 0; i < n; ++i) weights[i] = double(weights[i]) >= least ? weights[i] : 0;
     }
-    const long chosen = draw(weights, n, u);
+    if (settings.top_p < 1.0 || settings.min_p > 0.0) total = sum(weights, n);
+    const long chosen = draw(weights, n, total, u);
     return few ? scratch.ids[chosen] : chosen;
 }
 

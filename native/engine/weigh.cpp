@@ -1,13 +1,36 @@
-// The sampler's exponentials, once for each variant but with the same bits on all: no product and sum fused (CMakeLists.txt).
+// The sampler's walks over all logits, once for each variant but with the same bits on all: no product and sum fused (CMakeLists.txt).
 #include <stdint.h>
 
 #include "simd.hpp"
 
 namespace recurra::RECURRA_VARIANT {
 
-void weigh(const float* logits, long n, float most, double scale, int64_t* weights) {
+float largest(const float* logits, long n) {
+    constexpr float infinity = __builtin_inff();
+    Vec most = splat(-infinity);
+    Ints bad{};
+    long i = 0;
+    for (; i + W <= n; i += W) {
+        const Vec x = load(logits + i);
+        most = x > most ? x : most;
+        bad |= ~(x < infinity);
+    }
+    for (int lane = 0; i < n; ++i, ++lane) {
+        most[lane] = logits[i] > most[lane] ? logits[i] : most[lane];
+        bad[lane] |= !(logits[i] < infinity);
+    }
+    float found = -infinity;
+    for (int lane = 0; lane < W; ++lane) {
+        if (bad[lane]) return __builtin_nanf("");
+        found = most[lane] > found ? most[lane] : found;
+    }
+    return found;
+}
+
+int64_t weigh(const float* logits, long n, float most, double scale, int64_t* weights) {
     constexpr double magic = 6755399441055744.0;  // 1.5 · 2^52: added and taken off again it rounds to a whole number
     constexpr uint64_t magic_bits = 0x4338000000000000u;
+    int64_t total = 0;
     for (long i = 0; i < n; ++i) {
         double t = (double(logits[i]) - double(most)) * scale;
         t = t > -64.0 ? t : -64.0;  // nothing is left of these
@@ -32,7 +55,9 @@ void weigh(const float* logits, long n, float most, double scale, int64_t* weigh
         whole = power * whole + magic;
         __builtin_memcpy(&bits, &whole, 8);
         weights[i] = int64_t(bits - magic_bits);
+        total += int64_t(bits - magic_bits);
     }
+    return total;
 }
 
 }  // namespace recurra::RECURRA_VARIANT

@@ -58,11 +58,12 @@ struct Matrix {
     const float* bias;   // (out,); or null
 };
 
-// One row's x in int8, for matrices of int8 or int4: 16 floats of which the first is the scale, the numbers as int8, `in` filled up with
-// zeros to a multiple of 32, and for int4 the sum of each group of 32, times 8, as int32; filled up to a multiple of 64 bytes.
+// One row's x in int8, for matrices of int8 or int4: 64 bytes that begin with the scale, a float, and the sum of the negative numbers, an
+// int32; the numbers as int8, `in` filled up with zeros to a multiple of 32; then for int8 their sizes and -1 for each negative one, and
+// for int4 the sum of each group of 32, times 8, as int32; filled up to a multiple of 64 bytes.
 constexpr long quantized_bytes(Format format, long in) {
-    const long groups = filled_up(in, 32) / 32;
-    return is_quantized(format) ? filled_up(64 + groups * 32 + (format == Format::int4 ? groups * 4 : 0), 64) : 0;
+    const long filled = filled_up(in, 32);
+    return is_quantized(format) ? filled_up(64 + filled + (format == Format::int4 ? filled / 8 : 2 * filled), 64) : 0;
 }
 
 // y = W x + bias + add for each row. What a row gets never depends on the other rows, nor on which panels are computed together.

@@ -8,6 +8,8 @@
 
 namespace recurra {
 
+constexpr long ROWS_APART = 8;  // from so many rows a thread on, each thread takes rows of its own, and none waits for another
+
 // Rows that go through the program: steps of as many sessions, or of one.
 struct Engine::Rows {
     std::vector<Session*> sessions;

@@ -27,6 +27,7 @@ PANEL = 32
 GROUP = 32
 LEAST, MOST = np.float32(2.0**-100), np.float32(2.0**100)  # between them scales and sums are normal numbers
 MOST_OUT, MOST_IN = 2**28, 2**17
+LINE, LARGE_PAGE = 64, 2 << 20  # bytes
 
 # The scales that int4 tries, in units of the one that makes -8 of a group's largest number: smaller ones cut that
 # off and serve the others better, 8/7 leaves room on both sides.
@@ -188,7 +189,13 @@ def _float32(upper: NDArray[np.uint16]) -> Floats:
 
 
 def _bytes(array: NDArray[Any]) -> Bytes:
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    """Its bytes from the beginning of a cache line on, or of a large page where they fill some: read fastest so."""
+    alignment = LARGE_PAGE if array.nbytes >= 2 * LARGE_PAGE else LINE
+    room = np.empty(array.nbytes + alignment, np.uint8)
+    begin = -room.ctypes.data % alignment
+    made = room[begin : begin + array.nbytes]
+    made.view(array.dtype).reshape(array.shape)[...] = array
+    return made
 
 
 def _quantized(
