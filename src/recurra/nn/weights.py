@@ -26,9 +26,10 @@ def gru_weights(
     """From ih (3H, I), hh (3H, H), biases (3H,)."""
     if bias_ih is None or bias_hh is None:
         return GRUWeights(ih, hh, norms=norms)
-    first = 2 * hh.shape[1]
-    bias = torch.cat([bias_ih[:first] + bias_hh[:first], bias_ih[first:]])
-    return GRUWeights(ih, hh, bias, bias_hh[first:], norms)
+    # Split, not sliced: a slice's gradient is the whole, filled with zeros.
+    sizes = [2 * hh.shape[1], hh.shape[1]]
+    (gates_ih, inner_ih), (gates_hh, inner_hh) = torch.split(bias_ih, sizes), torch.split(bias_hh, sizes)
+    return GRUWeights(ih, hh, torch.cat([gates_ih + gates_hh, inner_ih]), inner_hh, norms)
 
 
 def lstm_weights(

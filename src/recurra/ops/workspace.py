@@ -43,8 +43,9 @@ def take(*shape: int) -> Tensor:
         return torch.empty(shape)
     whole = _find(_rounded(count))
     lent = whole.view(_Lent)  # its base is `whole`, whatever is cut from it below
-    start = -whole.ctypes.data % 64 // 4
-    tensor = torch.from_numpy(lent)[start : start + count].view(shape)
+    tensor = torch.from_numpy(lent)
+    start = -tensor.data_ptr() % 64 // 4
+    tensor = tensor[start : start + count].view(shape)
     if torch.are_deterministic_algorithms_enabled():
         tensor.fill_(math.nan)  # as torch fills its own
     return tensor
