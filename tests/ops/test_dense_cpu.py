@@ -97,7 +97,13 @@ def assert_the_definition(case: Case, rtol: float = 2e-5) -> None:
 @pytest.mark.parametrize("ragged", [False, True], ids=["whole", "ragged"])
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_extension_is_the_definition(cell: str, ragged: bool, reverse: bool, variant: str) -> None:
-    for rows, steps, inputs, units in ((1, 1, 1, 1), (3, 7, 5, 17), (19, 4, 3, 33), (2, 3, 4, 300)):
+    for rows, steps, inputs, units in (
+        (1, 1, 1, 1),
+        (3, 7, 5, 17),
+        (19, 4, 3, 33),
+        (2, 3, 4, 300),
+        (170, 9, 3, 5),
+    ):
         assert_the_definition(made(cell, rows, steps, inputs, units, ragged, reverse))
 
 
@@ -111,7 +117,7 @@ def test_rows_may_all_be_empty(cell: str, reverse: bool, variant: str) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_two_threads_give_the_same(cell: str, variant: str) -> None:
     torch.set_num_threads(2)  # the folder's fixture sets it back
-    for rows, units in ((1, 160), (40, 48), (17, 200)):
+    for rows, units in ((1, 160), (40, 48), (17, 200), (300, 17)):
         for ragged in (False, True):
             assert_the_definition(made(cell, rows, 6, 8, units, ragged, ragged))
 
