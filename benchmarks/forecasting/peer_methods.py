@@ -193,9 +193,8 @@ def _finished(answers: Sequence[Answer]) -> dict[str, Array]:
     quantiles = np.stack([np.sort(np.maximum(each["quantiles"], 0), -1) for each in answers])
     kinds = [name for name in answers[0] if name.startswith("mean")]
     means = {name: np.stack([np.maximum(each[name], 0) for each in answers]) for name in kinds}
-    if "mean" not in means:
-        means["mean of the quantiles"] = Quantiles(np.array(QUANTILES), quantiles, 0.0).mean()
-        means["mean is the median"] = quantiles[..., QUANTILES.index(0.5)]
+    means["mean of the quantiles"] = Quantiles(np.array(QUANTILES), quantiles, 0.0).mean()
+    means["mean is the median"] = quantiles[..., QUANTILES.index(0.5)]
     fan = {}
     if "fan" in answers[0]:
         fan = {"fan": np.stack([each["fan"] for each in answers]), "levels": np.array(LEVELS)}

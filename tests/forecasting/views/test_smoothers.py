@@ -35,6 +35,7 @@ def by_definition(
     """Level, trend and season after each period, one number after another, as the class says."""
     level, trend, seasons, corrected = 0.0, 0.0, [0.0] * season, [0] * season
     logs: list[float] = []
+    flat: list[float] = []
     found = []
     for t, z in enumerate(np.log(values)):
         phase, before = t % season, level
@@ -45,12 +46,16 @@ def by_definition(
             else level + carried + max(gains.level, 1 / (t + 1)) * (z - seasons[phase] - level - carried)
         )
         logs.append(z)
+        flat.append(z - seasons[phase])
         if season > 1 and len(logs) >= season:
             mean = sum(logs[-season:]) / season + trend * (season - 1) / 2
             corrected[phase] += 1
             seasons[phase] += max(gains.season, 1 / corrected[phase]) * (z - mean - seasons[phase])
         if t > 0 and gains.trend > 0:
             trend = carried + max(gains.trend, 0.5 / (t + 1)) * (new - before - carried)
+        if gains is BANK[smoothers.STRAIGHT]:
+            time = np.arange(t + 1) - t / 2
+            trend = 0.7 * float((time * (np.array(flat) - np.mean(flat))).sum() / ((time**2).sum() + 1))
         level = new
         found.append((level, trend, list(seasons)))
     return found
@@ -78,6 +83,23 @@ def test_the_bank_is_that_of_its_definition(frequency: str, season: int) -> None
             assert told == pytest.approx(expected, rel=2e-3), (j, h, phase)
 
 
+def test_hours_have_a_forecast_from_the_same_hour_of_last_week() -> None:
+    values = grown(500, 168)
+    panel = panel_of([values], frequency="hourly", start="2001-01-01")
+    found, logs, origin, horizon = seen(panel), np.log(values), 450, 200
+    standing = found.at(np.zeros(1, np.int64), np.array([[origin]]), horizon)
+    told = standing.base[0, 0] + np.sinh(standing.ahead[0, 0, :, -1]) * standing.unit[0, 0]
+    shift = logs[origin - 23 : origin + 1].mean() - logs[origin - 191 : origin - 167].mean()
+    week = np.array([logs[origin + h - 168 * math.ceil(h / 168)] for h in range(1, horizon + 1)])
+    np.testing.assert_allclose(told, np.exp(week + shift), rtol=1e-3)
+    day = np.array([logs[origin + h - 24 * math.ceil(h / 24)] for h in range(1, horizon + 1)])
+    np.testing.assert_allclose(standing.base[0, 0], np.exp((day + week + shift) / 2), rtol=1e-4)
+    end, last = found.at_end(horizon), found.at(np.zeros(1, np.int64), np.array([[499]]), horizon)
+    np.testing.assert_allclose(end.ahead[0], last.ahead[0, 0], rtol=1e-4, atol=1e-4)
+    early = found.at(np.zeros(1, np.int64), np.array([[190]]), horizon)
+    assert (early.ahead[..., -1] == 0).all(), "a week and a day must be known"
+
+
 def test_the_unit_is_the_usual_change_from_season_to_season() -> None:
     values = grown(60)
     found = seen(panel_of([values], frequency="monthly", start="2001-01-01"))
@@ -92,7 +114,20 @@ def test_a_network_that_knows_nothing_forecasts_the_last_season() -> None:
     """The base of a series that repeats itself is its last season."""
     season = np.array([5.0, 7, 9, 30, 12, 11, 10, 9, 8, 7, 6, 50])
     found = seen(panel_of([np.tile(season, 6)], frequency="monthly", start="2001-01-01"))
-    np.testing.assert_allclose(found.at_end(24).base[0], np.tile(season, 2), rtol=0.02)
+    np.testing.assert_allclose(found.at_end(24).base[0], np.tile(season, 2), rtol=0.05)
+
+
+def test_a_network_that_knows_nothing_goes_on_along_most_of_the_trend() -> None:
+    values = 100 * 1.1 ** np.arange(30)
+    found = seen(panel_of([values], frequency="yearly", start="2001-01-01"))
+    growth = np.log(found.at_end(4).base[0]) - math.log(values[-1])
+    np.testing.assert_allclose(growth, 0.7 * math.log(1.1) * np.arange(1, 5), rtol=0.03)
+
+
+def test_the_trend_of_a_long_history_keeps_its_digits() -> None:
+    values = np.exp(5 + 1e-5 * np.arange(5000))
+    found = seen(panel_of([values], frequency="daily", start="2001-01-01"))
+    assert found.running["trend"][0, smoothers.STRAIGHT] == pytest.approx(0.7e-5, rel=1e-2)
 
 
 def test_a_missing_value_is_read_as_the_forecast_and_counts_nowhere() -> None:

@@ -40,6 +40,11 @@ class Frequency:
     anchor: int = 0
     day: int = 1
 
+    @property
+    def longer(self) -> int:
+        """Periods in a second season: 168 hours; 0 where there is none."""
+        return 7 * self.season if self.unit == "h" else 0
+
     def index(self, dates: NDArray[Any]) -> NDArray[np.int64]:
         """Return the number of the period that each of `dates` falls into."""
         units = dates.astype(f"datetime64[{self.unit}]").astype(np.int64)
