@@ -150,7 +150,10 @@ void Engine::Crowd::steps(long count) {
 
 int Engine::threads_for(long rows) { return crowd_.alone > 0 || work_ * rows < ALONE ? 1 : threads_; }
 
-int Engine::threads_for_step(long rows) { return rows >= ROWS_APART * threads_ ? threads_ : threads_for(rows); }
+int Engine::threads_for_step(long rows) {
+    if (rows < ROWS_APART * threads_) return threads_for(rows);
+    return apart_.alone > 0 ? 1 : threads_;
+}
 
 void Engine::step(const std::vector<long>& slots, const std::vector<Entry>& entries, float* outputs) {
     check_slots(slots);
@@ -163,11 +166,12 @@ void Engine::step(const std::vector<long>& slots, const std::vector<Entry>& entr
             rows.frames.push_back(frames_.data() + (row - from) * stride_);
             if (of_tokens_) rows.sessions.back()->remember(entries[0].tokens[row]);
         }
+        Crowd& crowd = rows.count() < ROWS_APART * threads_ ? crowd_ : apart_;
         team(threads_for_step(rows.count()), [&](int thread, int threads, Barrier& barrier) {
-            Member me{thread, threads, barrier, scratches_[std::size_t(thread)], crowd_};
+            Member me{thread, threads, barrier, scratches_[std::size_t(thread)], crowd};
             whole_step(rows, me, outputs);
         });
-        crowd_.steps(1);
+        crowd.steps(1);
     }
 }
 
@@ -206,7 +210,7 @@ void Engine::advance(const std::vector<long>& slots, long* tokens) {
     for (const long slot : slots) check_begun(slot);
     prepare(std::min(long(slots.size()), at_once_));
     const long count = long(slots.size());
-    team(std::min<int>(threads_, int(std::min<long>(count, threads_))), [&](int thread, int threads, Barrier&) {
+    team(int(std::min<long>(count, apart_.alone > 0 ? 1 : threads_)), [&](int thread, int threads, Barrier&) {
         for (long row = count * thread / threads; row < count * (thread + 1) / threads; ++row)
             tokens[row] = choose_for(*sessions_[std::size_t(slots[std::size_t(row)])], scratches_[std::size_t(thread)]);
     });
@@ -223,11 +227,12 @@ void Engine::advance(const std::vector<long>& slots, long* tokens) {
             rows.sessions.push_back(&session(going[std::size_t(row)]));
             rows.frames.push_back(frames_.data() + (row - from) * stride_);
         }
+        Crowd& crowd = rows.count() < ROWS_APART * threads_ ? crowd_ : apart_;
         team(threads_for_step(rows.count()), [&](int thread, int threads, Barrier& barrier) {
-            Member me{thread, threads, barrier, scratches_[std::size_t(thread)], crowd_};
+            Member me{thread, threads, barrier, scratches_[std::size_t(thread)], crowd};
             whole_step(rows, me, nullptr);
         });
-        crowd_.steps(1);
+        crowd.steps(1);
     }
 }
 

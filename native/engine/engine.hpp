@@ -113,7 +113,7 @@ class Engine {
     std::vector<long> free_;
     std::vector<float> frames_;
     std::vector<Scratch> scratches_;
-    Crowd crowd_;
+    Crowd crowd_, apart_;  // of threads that share rows, and of those that take rows of their own
 };
 
 }  // namespace recurra

@@ -1,10 +1,14 @@
 // Rows go through an engine's program, section by section.
+#include <chrono>
 #include <cstring>
+#include <tuple>
 
 #include "engine/work.hpp"
 #include "kernels.hpp"
 
 namespace recurra {
+
+using Clock = std::chrono::steady_clock;
 
 void Engine::enter(const Rows& rows, long row) {
     for (std::size_t i = 0; i < program_.inputs.size(); ++i) {
@@ -128,7 +132,11 @@ void Engine::whole_step(Rows& rows, Member& me, float* outputs) {
     };
     if (rows.count() < ROWS_APART * me.threads) return all(0, rows.count(), me);
     Member alone{0, 1, me.barrier, me.scratch, me.crowd};
-    all(rows.count() * me.thread / me.threads, rows.count() * (me.thread + 1) / me.threads, alone);
+    const auto begun = Clock::now();
+    for (auto [first, last] = rows.take(me.threads); first < last; std::tie(first, last) = rows.take(me.threads)) all(first, last, alone);
+    const auto done = Clock::now();
+    me.barrier.wait();
+    if (me.thread == 0 && Clock::now() - done > done - begun) me.crowd.late = true;
 }
 
 // The steps of a prompt's part, all rows of one session: what the state goes round in step by step, the rest at once.

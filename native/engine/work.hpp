@@ -1,6 +1,9 @@
 // What goes through an engine's program, and who does it; engine.cpp makes them, run.cpp does the work.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
+#include <utility>
 #include <vector>
 
 #include "engine/engine.hpp"
@@ -16,8 +19,17 @@ struct Engine::Rows {
     const std::vector<Entry>* entries;
     long from;  // the first row's number in `entries`
     std::vector<float*> frames;
+    std::atomic<long> taken{0};  // by threads that take rows of their own
 
     long count() const { return long(sessions.size()); }
+
+    // The rows that a thread takes next, from `first` to before `second`; none where they are equal. Parts are half of an even share:
+    // whoever has a core to itself takes more of them, and each costs a walk through all weights.
+    std::pair<long, long> take(int threads) {
+        const long part = threads == 1 ? count() : std::max(ROWS_APART, (count() + 2 * threads - 1) / (2 * threads));
+        const long first = std::min(taken.fetch_add(part, std::memory_order_relaxed), count());
+        return {first, std::min(first + part, count())};
+    }
 };
 
 struct Engine::Scratch {
