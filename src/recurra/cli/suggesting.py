@@ -10,6 +10,7 @@ import typer
 from recurra.cli import options as o
 from recurra.cli.at_once import keyboard, personal_layer, show
 from recurra.console import INTERRUPTED, Console
+from recurra.errors import UsageError
 
 __all__ = ["suggest", "train_keyboard", "type_text"]
 
@@ -55,6 +56,10 @@ def suggest(
         if wipe_personal:
             _wipe(console)
         elif learn or block or show_personal:
+            if learn and not text.strip():
+                raise UsageError(
+                    "there is no text to learn", hint='Say: recurra suggest --learn "some text".'
+                )
             _change(console, text if learn else "", block or [], show_personal)
         else:
             show(console, keyboard(console, model, personal), text, k)
@@ -139,7 +144,7 @@ def _change(console: Console, text: str, block: list[str], show: bool) -> None:
     if block:
         layer.block(block)
     rows = layer.rows()
-    console.say(f"{layer.file}: {len(layer.phrases):,} words, {len(layer.blocked):,} blocked")
+    console.say(f"{layer.file}: {len(layer.phrases):,} words learnt, {len(layer.blocked):,} blocked")
     if show:
         known = [row for row in rows if "blocked" not in row]
         names = layer.phrases.writings
@@ -147,7 +152,8 @@ def _change(console: Console, text: str, block: list[str], show: bool) -> None:
             [" ".join(names.get(word, word) for word in (*row["after"], row["word"])), row["count"]]
             for row in known
         ]
-        console.table("What was learnt from you", ["words", "times"], cells[:ROWS])
+        if cells:
+            console.table("What was learnt from you", ["words", "times"], cells[:ROWS])
         if len(cells) > ROWS:
             console.say(f"… and {len(cells) - ROWS:,} more; --json shows all.")
         if layer.blocked:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from recurra.language.suggestion import Keyboard
+from recurra.language.suggestion import Keyboard, reading
 from recurra.language.suggestion.chances import best_of
 from recurra.language.suggestion.lexicon import folded, pieces
 from recurra.language.suggestion.personal import Personal
@@ -145,6 +145,24 @@ def test_learning_at_once_comes_to_what_was_learnt(folder: Path, keys: list[str 
     two.personal = layer
     found = {each.text: each.probability for each in one.suggest(text, k=5)}
     assert found == pytest.approx({each.text: each.probability for each in two.suggest(text, k=5)}, rel=1e-4)
+
+
+@pytest.mark.parametrize("text", ["a" * 50_000, "word " * 10_000, "\n" * 50_000, "🙂" * 20_000])
+def test_of_a_giant_text_its_end_is_read(
+    keyboard: Keyboard, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    read: list[int] = []
+    count = reading.pieces
+
+    def pieces(part: str) -> list[str]:
+        read.append(len(part))
+        return count(part)
+
+    monkeypatch.setattr(reading, "pieces", pieces)
+    found = said(keyboard, text + " we went to the beach\nHow are ")
+    assert sum(read) <= reading.SEEN
+    assert found[0] == "you"
+    assert said(keyboard, "How are ")[0] == "you"
 
 
 def test_deleting_a_word_reads_nothing_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

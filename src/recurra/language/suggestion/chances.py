@@ -23,6 +23,7 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.intp]
 Belief = tuple[float, Counts, tuple[int, ...]]  # how far what was counted behind some words is believed
 
+SHORT = 64  # so many numbers are sorted faster than their largest is looked for again and again
 FEW = 16  # so many of many numbers are found fastest one after the other
 
 
@@ -100,6 +101,9 @@ class Chances:
 
 def best_of(values: Floats, k: int) -> list[int]:
     """Where the k largest are, the largest first, of those that are equal the first."""
+    if len(values) <= SHORT:
+        order: list[int] = (-values).argsort(kind="stable")[:k].tolist()
+        return order
     if k <= FEW:
         rest, found = values.copy(), []
         for _ in range(min(k, len(values))):

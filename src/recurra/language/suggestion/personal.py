@@ -15,8 +15,8 @@ from io import BufferedRandom
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from recurra.errors import InputError
-from recurra.language.suggestion.lexicon import LONGEST_WORD, folded, is_word, pieces
+from recurra.errors import InputError, UsageError
+from recurra.language.suggestion.lexicon import folded, is_word, pieces
 from recurra.language.suggestion.phrases import LONGEST, Phrases
 from recurra.language.suggestion.writing import SENTENCE_ENDS
 from recurra.sources.files import fresh_name, sync, write_bytes
@@ -139,8 +139,17 @@ class Personal:
         return learnt
 
     def block(self, words: Iterable[str]) -> None:
-        """Never suggest these words; OSError where the file cannot be written."""
-        fresh = {folded(word) for word in words if 0 < len(word) <= LONGEST_WORD} - self.blocked
+        """Never suggest these words.
+
+        Raises UsageError for what is no word, and would never be suggested, OSError where the file cannot be written.
+        """
+        words = [word.strip() for word in words]
+        for word in words:
+            if pieces(word) != [word] or not is_word(word):
+                raise UsageError(
+                    "this is no word that could be suggested", value=word, hint="Give single words."
+                )
+        fresh = {folded(word) for word in words} - self.blocked
         self._append([{"blocked": word} for word in sorted(fresh)])
         self.blocked |= fresh
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ PLAUSIBLE = 80  # words that a mistyped prefix may have meant
 MISTYPED = 0.01  # how often a letter is mistyped
 LEAST_TYPED, LONG_TYPED = 3, 6  # letters from which one mistake is thought of, and two
 MOMENTS = 32  # words that can be deleted without reading the text again
+SEEN = 10_000  # characters that are read at once: what stands farther before the end says next to nothing
 LAST = 160  # characters that have about as many
 FITS = 3e-4  # how probable a word is that makes it needless to think of mistakes
 
@@ -134,6 +136,10 @@ class Reader:
             return
         if not text.startswith(self.text) or self._cuts(text):
             self._go_back(text)
+        if len(text) - len(self.text) > SEEN:
+            self._restart()
+            blank = _BLANK.search(text, len(text) - SEEN)
+            self.text = text[: len(text) - SEEN if blank is None else blank.end()]
         # The last words of a long text one after another: they may be deleted next.
         for blank in _BLANK.finditer(text, max(len(self.text), len(text) - LAST)):
             self._go_on(text[: blank.end()])
@@ -236,10 +242,10 @@ class Reader:
         chances = self.chances.of(numbers[where])
         for at in best_of(chances, k):
             yield self._known_word(where.start + at, chances[at])
-        places = self.lexicon.without_apostrophe(typed)
-        chances = self.chances.of(numbers[places])
-        for at in best_of(chances, k):
-            yield self._known_word(places[at], chances[at])
+        if len(places := self.lexicon.without_apostrophe(typed)):
+            chances = self.chances.of(numbers[places])
+            for at in best_of(chances, k):
+                yield self._known_word(places[at], chances[at])
         names, strange = self._strangers.beginning(typed)
         if names:
             chances = self.chances.of(strange)
@@ -254,10 +260,9 @@ class Reader:
         length = len(typed)
         most = 2 if length >= LONG_TYPED else 1
         places, names, chances = self._plausible_words(typed[:2])
-        cut = [[name[:end] for name in names] for end in (length, length + 1)]
-        wrong = np.minimum(
-            *(cdist([typed], each, scorer=OSA.distance, score_cutoff=most, dtype=np.uint8)[0] for each in cut)
-        )
+        cut = [begun for end in (length, length + 1) for begun in map(itemgetter(slice(end)), names)]
+        found = cdist([typed], cut, scorer=OSA.distance, score_cutoff=most, dtype=np.uint8)[0]
+        wrong = np.minimum(found[: len(names)], found[len(names) :])
         for at in np.flatnonzero((wrong > 0) & (wrong <= most)).tolist():
             yield self._known_word(places[at], chances[at] * MISTYPED ** int(wrong[at]))
 
