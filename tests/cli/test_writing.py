@@ -74,6 +74,30 @@ def test_kinds_from_a_column_and_from_folders(run: Any, tmp_path: Path) -> None:
         assert run("write", "--model", tmp_path / "m", "--kind", "blog", "--max-tokens", 3).code == 0
 
 
+def test_a_table_in_a_folder_has_its_column_named_apart(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "blog").mkdir(parents=True)
+    (tmp_path / "mine" / "product").mkdir()
+    (tmp_path / "mine/blog/a.md").write_text("The sea was calm. " * 40)
+    table = tmp_path / "mine/product/items.csv"
+    table.write_text("sku,description\n" + "1,A lamp for you. A lamp for you.\n" * 20)
+    few = ["--size", "tiny", "--steps", 2, "--tokenizer", "bytes", "--out", tmp_path / "m"]
+    refused = run("train", "language", tmp_path / "mine", *few)
+    assert refused.code == 1
+    assert f"{table}:NAME" in refused.err
+    for named in (f"{table}:description", f"{tmp_path / 'mine'}:description"):
+        answer = run("train", "language", tmp_path / "mine", named, *few, "--json")
+        assert answer.code == 0, answer.out
+        assert "Kinds of text: blog, product" in answer.document["notes"]
+        assert any(note.startswith("21 texts") for note in answer.document["notes"])
+
+
+def test_the_writer_that_comes_along_says_what_it_is(run: Any) -> None:
+    answer = run("write", "The sea was", "--max-tokens", 5, "--seed", 1)
+    assert answer.code == 0
+    assert "seldom their sense. This is prose; --kind chat and --kind drama are there, too." in answer.err
+    assert "It knows chat, drama, prose" in run("write", "The sea was", "--kind", "poem").err
+
+
 def test_without_a_model_it_says_what_to_do(
     run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -102,7 +126,9 @@ def test_what_is_no_text_to_learn_from_is_refused(
 
 
 def test_bad_settings_are_usage_errors(run: Any, voice: Path, tmp_path: Path) -> None:
-    assert run("write", "--model", voice, "a", "--temperature", -1).code == 2
+    answer = run("write", "--model", voice, "a prompt", "--temperature", -1)
+    assert answer.code == 2
+    assert answer.out == ""
     assert run("write", "--model", voice, "a", "--kind", "poem").code == 2
     assert run("write", "--model", tmp_path / "nothing", "a").code == 1
     answer = run("train", "language", tmp_path / "nothing.txt", "--out", tmp_path / "m")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ __all__ = ["train_language", "write"]
 NETWORK = "The network"
 CHOOSING = "How words are chosen"
 SHIPPED = Path(__file__).parents[1] / "pretrained" / "writer"
+OWN_WRITER = "A small English writer: it has the sound of its texts, seldom their sense."
 KIND = "prose"  # of the shipped writer's, unless told otherwise: of any, half the texts would be chats
 
 
@@ -73,7 +75,7 @@ def write(
         typer.Option(
             help="Only tokens with this share of the best one's probability.", rich_help_panel=CHOOSING
         ),
-    ] = 0.0,
+    ] = 0.02,
     repetition_penalty: Annotated[
         float, typer.Option(help="Above 1: fewer repetitions.", rich_help_panel=CHOOSING)
     ] = 1.0,
@@ -89,8 +91,10 @@ def write(
     """Write on from a prompt."""
     with o.verb(as_json) as console:
         writer = _model(model)
-        if model is None and kind is None:
-            kind = KIND
+        if model is None:
+            kind = KIND if kind is None else kind
+            if kind in writer.kinds_:
+                console.note(f"{OWN_WRITER} This is {kind}; {_others(writer, kind)} are there, too.")
         seed = _drawn() if seed is None else seed
         settings: dict[str, Any] = {
             "kind": kind,
@@ -108,13 +112,7 @@ def write(
             "seed": seed,
         }
         if n == 1 and not as_json:
-            text = ""
-            print(prompt, end="", flush=True)
-            for piece in writer.stream(prompt, **settings):
-                print(piece, end="", flush=True)
-                text += piece
-            print()
-            _copies(writer, prompt, text, console)
+            _copies(writer, prompt, _shown(prompt, writer.stream(prompt, **settings)), console)
             return
         texts = writer.generate(prompt, n=n, **settings)
         if not as_json:
@@ -143,7 +141,7 @@ def train_language(
     ] = "small",
     cell: o.Cell = "lstm",
     tokenizer: Annotated[
-        str, typer.Option(help="bpe, words, characters or bytes.", rich_help_panel=NETWORK)
+        str, typer.Option(help="bpe, words, spaced, characters or bytes.", rich_help_panel=NETWORK)
     ] = "bpe",
     vocabulary: Annotated[
         int | None,
@@ -192,6 +190,10 @@ def train_language(
             raise typer.Exit(INTERRUPTED)
 
 
+def _others(writer: LanguageModel, kind: str) -> str:
+    return " and ".join(f"--kind {each}" for each in writer.kinds_ if each != kind)
+
+
 def _model(folder: Path | None) -> LanguageModel:
     """The model of a folder, or the one that comes with recurra."""
     from recurra.language.generation import LanguageModel
@@ -202,6 +204,19 @@ def _model(folder: Path | None) -> LanguageModel:
             hint="Train one with: recurra train language my_texts/ --out my-voice, and give it with --model.",
         )
     return LanguageModel.load(SHIPPED if folder is None else folder)
+
+
+def _shown(prompt: str, pieces: Iterator[str]) -> str:
+    """Print a text as it comes, and give it; nothing is printed of one that cannot be begun."""
+    text = next(pieces, "")
+    print(prompt + text, end="", flush=True)
+    try:
+        for piece in pieces:
+            print(piece, end="", flush=True)
+            text += piece
+    finally:
+        print()
+    return text
 
 
 def _copies(model: LanguageModel, prompt: str, text: str, console: Console) -> list[dict[str, object]]:

@@ -119,9 +119,9 @@ class Files:
     """Documents in files: .txt and .md, one in each; .jsonl and .csv, one in each row; folders with all in them.
 
     A packed file (.gz, .xz, .bz2, .zip) is read like the file in it. A sub-folder's name is the kind of what is in it.
-    `reviews.csv:body` or `chats.jsonl:turns` says where in a row the text stands; otherwise it is looked for under
-    text, content, body, turns and messages. In JSON it may be a list of strings or of objects with text, which become
-    lines.
+    `reviews.csv:body` or `chats.jsonl:turns` says where in a row the text stands, `posts/:body` for all tables of a
+    folder; otherwise it is looked for under text, content, body, turns and messages. In JSON it may be a list of
+    strings or of objects with text, which become lines. A file that is named twice is read once.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ class Files:
         self._encoding = encoding
         self._say = say
         self._left_out: Counter[str] = Counter()
-        self._files = [file for path in self._paths for file in self._found(path)]
+        self._files = _once(file for path in self._paths for file in self._found(path))
         self.size = sum(file.size for file in self._files)
         self.done = 0
 
@@ -207,7 +207,8 @@ class Files:
                 if form not in PLAIN + LINES + TABLES or not file.is_file():
                     self._left_out[f"{form or 'other'} files"] += 1
                     continue
-                yield _File(file, form, None, below[0] if below else None, file.stat().st_size)
+                told = None if form in PLAIN else column
+                yield _File(file, form, told, below[0] if below else None, file.stat().st_size)
 
     def _read(self, file: _File, say: Say | None) -> Iterator[Document]:
         texts = blocks(file.path, self._encoding, say)
@@ -228,7 +229,7 @@ class Files:
         column = next((name for name in columns if name in value), None)
         if column is None:
             what = "the row has no text" if file.column is None else "the row has no such column"
-            hint = f"It has: {', '.join(list(value)[:10])}. Name the text's after the path: {file.path.name}:NAME."
+            hint = f"It has: {', '.join(list(value)[:10])}. Name the text's after the path: {file.path}:NAME."
             raise InputError(what, file=file.path, row=row, column=file.column, hint=hint)
         text = _joined(value[column])
         text = text if text is None else _clean(text)
@@ -241,6 +242,16 @@ class Files:
                 "this is no kind", file=file.path, row=row, column=self._kind, value=str(kind)[:80]
             )
         return text, file.kind if kind in (None, "") else _clean(str(kind))
+
+
+def _once(files: Iterator[_File]) -> list[_File]:
+    """Each file once: one that is named apart from its folder keeps the folder's kind and has the column named."""
+    found: dict[Path, _File] = {}
+    for file in files:
+        key = file.path.resolve()
+        old = found.setdefault(key, file)
+        found[key] = old._replace(column=file.column or old.column, kind=old.kind or file.kind)
+    return list(found.values())
 
 
 def _unreadable(error: OSError) -> None:

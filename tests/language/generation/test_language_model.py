@@ -70,6 +70,12 @@ def test_a_long_text_is_scored_as_in_one_go(model: LanguageModel) -> None:
     np.testing.assert_allclose(parts.nats, expected, atol=1e-4)
 
 
+def test_a_prompt_may_be_longer_than_anything_seen(model: LanguageModel) -> None:
+    prompt = "The old ship went out to sea. " * 2000
+    assert model.generate(prompt + "The old ship", max_tokens=12, temperature=0).startswith(" went out")
+    assert model.suggest(prompt + "The old", "sh")[0][0] == "ship"
+
+
 def test_a_saved_model_says_the_same(model: LanguageModel, tmp_path: Path) -> None:
     model.save(tmp_path / "m")
     loaded = recurra.load(tmp_path / "m")

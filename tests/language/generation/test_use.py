@@ -69,7 +69,9 @@ def test_a_schema_is_followed(model: LanguageModel) -> None:
 def test_a_text_that_cannot_match_in_time_is_no_text(model: LanguageModel) -> None:
     with pytest.raises(InputError, match="cut off before the grammar's end"):
         model.generate("The", pattern=r"[a-z]{50}", max_tokens=3)
-    with pytest.raises(UsageError, match="the pattern cannot be used"):
+    with pytest.raises(InputError, match="maxLength for strings"):
+        model.generate("The", schema={"type": "string", "minLength": 50}, max_tokens=3)
+    with pytest.raises(UsageError, match=r"the pattern cannot be used: unclosed group \(found '\('\)"):
         model.generate("The", pattern="(")
     with pytest.raises(UsageError, match="schema"):
         model.generate("The", schema="{")

@@ -34,7 +34,7 @@ def write(
     temperature: float = 0.8,
     top_k: int = 0,
     top_p: float = 0.95,
-    min_p: float = 0.0,
+    min_p: float = 0.02,
     repetition_penalty: float = 1.0,
     repetition_window: int = 256,
     stop: Sequence[str] = (),

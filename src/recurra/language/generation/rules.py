@@ -14,6 +14,8 @@ from recurra.text.tokenizer import Tokenizer
 
 __all__ = ["Grammar", "Rule", "StartsWith", "begins_a_word", "bits", "compile_grammar", "may_begin"]
 
+BOUNDS = 'maxLength for strings, maxItems for lists, "additionalProperties": false for objects'
+
 
 class Rule(Protocol):
     """What tokens may come next in one text."""
@@ -66,8 +68,8 @@ class StartsWith:
 class Grammar:
     """The text follows a grammar of llguidance, whose matcher this moves."""
 
-    def __init__(self, matcher: Any, end: int) -> None:
-        self.matcher, self.end = matcher, end
+    def __init__(self, matcher: Any, end: int, less: str) -> None:
+        self.matcher, self.end, self.less = matcher, end, less
 
     def mask(self) -> NDArray[np.uint8] | None:
         """As `Rule` says."""
@@ -81,7 +83,7 @@ class Grammar:
     def check(self) -> None:
         """As `Rule` says."""
         if not self.matcher.is_accepting():
-            hint = "Allow more with max_tokens, or ask for less."
+            hint = f"Allow more with max_tokens, or ask for less: {self.less}."
             raise InputError("the text was cut off before the grammar's end", hint=hint)
 
 
@@ -108,11 +110,16 @@ def compile_grammar(
     known = LLTokenizer(TokenizerWrapper(_Known(tokenizer)))
     matcher = LLMatcher(known, grammar, log_level=0)
     if matcher.is_error():
-        what = (
-            f"the {'schema' if pattern is None else 'pattern'} cannot be used: {matcher.get_error().strip()}"
-        )
-        raise UsageError(what, value=pattern)
-    return Grammar(matcher, tokenizer.end)
+        name, given = ("schema", None) if pattern is None else ("pattern", pattern)
+        raise UsageError(f"the {name} cannot be used: {_reason(matcher.get_error())}", value=given)
+    less = "{1,9} in the place of +" if pattern is not None else BOUNDS
+    return Grammar(matcher, tokenizer.end, less)
+
+
+def _reason(report: str) -> str:
+    """What is wrong, out of a report of llguidance's in several lines, some of which draw it."""
+    lines = [line.strip() for line in report.splitlines() if line.strip()]
+    return next((line.removeprefix("error: ") for line in lines if line.startswith("error: ")), lines[0])
 
 
 class _Known:
