@@ -82,10 +82,10 @@ def test_training_tells_what_it_did(run: Any, place: Path) -> None:
 
 
 def test_the_document_of_a_training(run: Any, place: Path) -> None:
-    answer = run(
-        "train", "classifier", "reviews.csv", "--label", "stars", "--out", "m", *QUICK, "--balanced", "--json"
-    )
+    answer = run("train", "classifier", "reviews.csv", "--label", "stars", *QUICK, "--balanced", "--json")
     assert answer.err == ""
+    assert answer.document["model"] == "reviews-classifier"  # where no --out names another
+    assert (place / "reviews-classifier/config.json").exists()
     assert answer.document.keys() == {"notes", "model", "steps", "seconds", "held_out", "interrupted"}
     assert answer.document["held_out"]["texts"] == 4
 
@@ -191,6 +191,18 @@ def test_tables_that_cannot_be_learned_from(run: Any, place: Path, content: str,
     answer = run("train", "classifier", "t.csv", "--out", "m", *QUICK)
     assert (answer.code, match in answer.err) == (1, True), answer.err
     assert not (place / "m").exists()
+
+
+def test_without_a_model_it_says_what_to_do(run: Any) -> None:
+    answer = run("classify", "a text")
+    assert (answer.code, "recurra train classifier FILE" in answer.err) == (2, True)
+
+
+def test_too_few_texts_to_hold_any_out_are_told(run: Any, place: Path) -> None:
+    (place / "few.csv").write_text("text,label\ngood,1\nbad,2\n")
+    answer = run("train", "classifier", "few.csv", "--out", "few", *QUICK)
+    assert answer.code == 0
+    assert "No texts were held out" in answer.err
 
 
 def test_a_folder_of_something_else_is_kept(run: Any, place: Path) -> None:

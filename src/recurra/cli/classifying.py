@@ -35,7 +35,10 @@ def train_classifier(
             help="Texts and labels: CSV, TSV, JSON Lines (packed or not), Parquet or Excel.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The model folder to write.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The model folder to write.", show_default="FILE's name and -classifier"),
+    ] = None,
     text: TextColumn = None,
     label: Annotated[
         str | None,
@@ -72,6 +75,7 @@ def train_classifier(
 ) -> None:
     """Train a classifier on a table of texts and labels and write it to a folder, for `recurra classify --model`."""
     with o.verb(as_json) as console:
+        out = o.folder_beside(out, file, "classifier")
         from recurra.artifact import check_replaceable
         from recurra.language.classification import TextClassifier
         from recurra.language.classification.labels import read_columns
@@ -116,7 +120,10 @@ def classify(
             show_default=False, help="Texts; without any, and without --file, lines of standard input."
         ),
     ] = None,
-    model: Annotated[Path, typer.Option(help="The model folder.", show_default=False)] = ...,  # type: ignore[assignment]
+    model: Annotated[
+        Path | None,
+        typer.Option(help="A model folder that `recurra train classifier` wrote.", show_default=False),
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many labels to name for each text.")] = 1,
     explain: Annotated[bool, typer.Option("--explain", help="Say which words each answer hangs on.")] = False,
     file: Annotated[
@@ -151,6 +158,9 @@ def classify(
     with o.verb(as_json) as console:
         from recurra.language.classification import TextClassifier
 
+        if model is None:
+            hint = "Train one with: recurra train classifier FILE, and give its folder with --model."
+            raise UsageError("which classifier is to be used", hint=hint)
         if report is not None and label is None:
             raise UsageError("--report needs the true labels", hint="Name their column with --label.")
         classifier = TextClassifier.load(model)
@@ -214,7 +224,7 @@ def _show(console: Console, answers: list[dict[str, Any]], top: int) -> None:
 
     rows = []
     for answer in answers[:ROWS]:
-        labels = ", ".join(f"{each['label']} {percent(each['probability'])}" for each in answer["top"])
+        labels = ", ".join(f"{each['label']} ({percent(each['probability'])})" for each in answer["top"])
         rows.append([answer["text"], labels])
     title = "1 text" if len(answers) == 1 else f"{len(answers):,} texts"
     title += f", the first {ROWS}" if len(answers) > ROWS else ""

@@ -44,6 +44,7 @@ __all__ = [
     "StockOut",
     "Unit",
     "View",
+    "folder_beside",
     "given",
     "role_columns",
     "verb",
@@ -244,6 +245,11 @@ def given(context: typer.Context, *names: str) -> list[str]:
     # Typer keeps the class of a parameter's source to itself; its names are Click's.
     sources = {name: context.get_parameter_source(name) for name in names}
     return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+
+
+def folder_beside(out: Path | None, file: Path, what: str) -> Path:
+    """The model folder to write: the one that was named, or reviews-classifier here for data/reviews.csv.gz."""
+    return Path(f"{file.name.split('.')[0]}-{what}") if out is None else out
 
 
 @contextmanager

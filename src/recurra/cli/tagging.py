@@ -73,7 +73,7 @@ def tag(
         from recurra.language.tagging.answers import answer, answer_sentences, write_answers
 
         if model is None:
-            hint = "Train one with: recurra train tagger FILE --out FOLDER, and give it with --model."
+            hint = "Train one with: recurra train tagger FILE, and give its folder with --model."
             raise UsageError("which tagger is to be used", hint=hint)
         if text and file is not None:
             raise UsageError("give either a text or a file", hint="Leave one of the two out.")
@@ -115,7 +115,9 @@ def train_tagger(
             help="Tagged sentences: CoNLL-U, columns, JSON lines (packed or not).", show_default=False
         ),
     ],
-    out: Annotated[Path, typer.Option(help="The model folder to write.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The model folder to write.", show_default="FILE's name and -tagger")
+    ] = None,
     column: Column = None,
     validation: Annotated[
         Path | None,
@@ -143,6 +145,7 @@ def train_tagger(
 ) -> None:
     """Train a tagger on tagged sentences and write it to a folder, for `recurra tag --model`."""
     with o.verb(as_json) as console:
+        out = o.folder_beside(out, file, "tagger")
         from recurra.artifact import check_replaceable
         from recurra.language.tagging import Tagger
         from recurra.language.tagging.data import read_corpus

@@ -141,6 +141,10 @@ class TextClassifier(Estimator):
         inside, outside = kept[~held], kept[held]
         if len(outside):
             notes.append(f"{len(outside):,} of {len(kept):,} texts were held out.")
+        else:
+            notes.append(
+                "No texts were held out: how good the answers are is not known, nor how sure to be of them."
+            )
         features = Features.learn([split[n] for n in inside], self.max_words)
         learned = fitting.learn(
             self,
