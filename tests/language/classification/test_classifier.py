@@ -113,7 +113,7 @@ def test_unbalanced_labels_are_told() -> None:
     texts, labels = reviews(60)
     chosen = [n for n, label in enumerate(labels) if label == "good" or n == 1]
     few = [texts[n] for n in chosen], [labels[n] for n in chosen]
-    assert any("unbalanced" in note and "bad 1" in note for note in tiny().fit(*few).notes_)
+    assert any("unbalanced" in note and "'bad' 1" in note for note in tiny().fit(*few).notes_)
     assert not any("unbalanced" in note for note in tiny(class_weight="balanced").fit(*few).notes_)
 
 

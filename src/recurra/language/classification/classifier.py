@@ -432,7 +432,7 @@ def _notes(
     low, high = int(counts.argmin()), int(counts.argmax())
     if class_weight is None and counts[high] >= UNBALANCED * counts[low]:
         notes.append(
-            f"Labels are unbalanced: {classes[high]} has {counts[high]:,} texts, {classes[low]} {counts[low]:,}. "
+            f"Labels are unbalanced: {classes[high]!r} has {counts[high]:,} texts, {classes[low]!r} {counts[low]:,}. "
             "With class_weight='balanced' (--balanced) rare labels count as much as frequent ones."
         )
     return notes
