@@ -2,7 +2,7 @@
 // arithmetic in registers; what needs no step before it, for some steps at a time, in dense_products.hpp.
 //
 // Threads share out the rows, which do not see one another, or, where there are few rows or a large matrix, the units, and then
-// meet after every step; a step of next to no work is one thread's.
+// meet after every step; a layer with next to no work in a step is one thread's.
 #pragma once
 
 #include "dense_products.hpp"
@@ -227,8 +227,6 @@ bool by_rows(const Layer& d, int threads) {
 template <typename Cell>
 Share share_of(const Layer& d, long blocks, int thread, int threads) {
     if (threads == 1) return {0, d.rows, 0, blocks, false};
-    if (work_of_step(d) < 60e3)  // a meeting costs as much as some 20,000 of them
-        return thread == 0 ? Share{0, d.rows, 0, blocks, false} : Share{0, 0, 0, 0, false};
     if (by_rows<Cell>(d, threads))
         return {row_of_share(d, thread, threads), row_of_share(d, thread + 1, threads), 0, blocks, false};
     return {0, d.rows, blocks * thread / threads, blocks * (thread + 1) / threads, true};
@@ -319,19 +317,16 @@ long dense_room(const Dense& d, bool back) {
     }
 }
 
-// A layer so small that a second thread comes too late.
-inline bool tiny(const Dense& d) {
-    return work_of_step(d) * double(d.steps) * (1.0 + double(d.entering) / double(d.width)) < 1e6;
-}
-
 void dense(const Dense& d, bool back) {
-    team(tiny(d) ? 1 : d.threads, [&](int thread, int of, Barrier& barrier) { take_part(d, back, thread, of, barrier); });
+    const int threads = work_of_step(d) < 60e3 ? 1 : d.threads;  // a meeting costs as much as some 20,000 of them
+    team(threads, [&](int thread, int of, Barrier& barrier) { take_part(d, back, thread, of, barrier); });
 }
 
 // Two layers that do not see one another, each by half of the team: with two threads neither ever waits for the other.
 void dense_both(const Dense& first, const Dense& second, bool back) {
+    const bool small = work_of_step(first) * double(first.steps) < 1e6;
     Barrier halves[2] = {Barrier(1), Barrier(1)};
-    team(tiny(first) ? 1 : first.threads, [&](int thread, int threads, Barrier& barrier) {
+    team(small ? 1 : first.threads, [&](int thread, int threads, Barrier& barrier) {
         if (threads == 1) {
             take_part(first, back, 0, 1, barrier);
             take_part(second, back, 0, 1, barrier);
